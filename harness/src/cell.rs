@@ -1,0 +1,27 @@
+//! A cell: one target x distribution x datastore x budget.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use reports::budget::Budget;
+
+use crate::distribution::{Datastore, Distribution};
+
+/// One cell of the matrix, with everything that its target needs to provision it.
+#[derive(Clone)]
+pub struct Cell {
+    /// Its id, such as `native-k3s-sqlite-edge`; unique within a run.
+    pub id: String,
+    /// What is under test.
+    pub distribution: &'static dyn Distribution,
+    /// What backs it.
+    pub datastore: Datastore,
+    /// What it may use.
+    pub budget: Budget,
+    /// Resolved binaries by the name under which [`Distribution::artifacts`] asks for them.
+    pub binaries: BTreeMap<&'static str, PathBuf>,
+    /// A short private folder on a real disk; made and removed by the target.
+    pub work: PathBuf,
+    /// Where the server's logs go; made by the runner, kept after the cell.
+    pub logs: PathBuf,
+}

@@ -1,0 +1,117 @@
+//! Distributions: what is under test. A distribution describes; it does no I/O.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// What backs the API server. A closed set, hence an enum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Datastore {
+    /// SQLite behind an etcd-protocol shim (kine in K3s).
+    Sqlite,
+    /// etcd, embedded or beside the server.
+    Etcd,
+}
+
+impl fmt::Display for Datastore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "sqlite",
+            Self::Etcd => "etcd",
+        })
+    }
+}
+
+/// An API that a distribution serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surface {
+    /// The Kubernetes API.
+    KubernetesApi,
+    /// The etcd v3 API.
+    EtcdApi,
+}
+
+/// What a distribution needs to know to give its server's command line.
+#[derive(Debug, Clone)]
+pub struct ServerSpec<'a> {
+    /// What backs it.
+    pub datastore: Datastore,
+    /// The server's own data folder; exists and is empty.
+    pub data_dir: &'a Path,
+    /// The address at which assay will reach it.
+    pub address: IpAddr,
+    /// Whether it has a network namespace of its own, so that every port is free.
+    pub private_network: bool,
+    /// Looks up a resolved binary by artifact name.
+    pub binaries: &'a std::collections::BTreeMap<&'static str, PathBuf>,
+}
+
+/// A program and its arguments. No shell is involved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandLine {
+    /// Absolute path of the program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Variables set besides a minimal environment (PATH, HOME).
+    pub env: Vec<(String, String)>,
+}
+
+/// How assay gets at a server once it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// A kubeconfig file that the server writes; its server address is replaced by `url_host`'s where given.
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An etcd client URL.
+    Etcd {
+        /// Such as `http://10.0.0.2:2379`.
+        url: String,
+    },
+}
+
+/// A condition of readiness; a distribution lists them in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadyWhen {
+    /// The access file exists and parses, and its port accepts TCP.
+    Listening,
+    /// This path answers 200 with credentials.
+    Http200(&'static str),
+    /// A first write (a ConfigMap, or an etcd key) was served and read back.
+    FirstWrite,
+}
+
+/// A binary that a distribution needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArtifactNeed {
+    /// The key in [`crate::cell::Cell::binaries`], such as `k3s`, `etcd`, `assay`.
+    pub name: &'static str,
+    /// Whether it is needed only with this datastore.
+    pub only_for: Option<Datastore>,
+}
+
+/// A distribution: describes; no I/O.
+pub trait Distribution: Sync {
+    /// Its name, as in `--distribution`.
+    fn name(&self) -> &'static str;
+    /// What it serves.
+    fn surfaces(&self) -> &'static [Surface];
+    /// The datastores that it can run on, the default first.
+    fn datastores(&self) -> &'static [Datastore];
+    /// The binaries that it needs.
+    fn artifacts(&self) -> &'static [ArtifactNeed];
+    /// Whether it is the built-in specimen.
+    fn is_specimen(&self) -> bool {
+        false
+    }
+    /// The server's command line. The process must stay in the foreground.
+    fn server(&self, spec: &ServerSpec<'_>) -> CommandLine;
+    /// How to get at it.
+    fn access(&self, spec: &ServerSpec<'_>) -> Access;
+    /// When it is ready, in order.
+    fn ready_when(&self) -> &'static [ReadyWhen];
+    /// The folder or files whose size is the database's size on disk, relative to the data folder.
+    fn database_paths(&self, datastore: Datastore) -> &'static [&'static str];
+}
