@@ -5,6 +5,8 @@
 
 pub mod cell;
 pub mod distribution;
+pub mod journal;
+pub mod run_dir;
 pub mod sampler;
 pub mod scope;
 pub mod target;
