@@ -3,10 +3,29 @@
 //! The harness knows no check and no scenario; the `scenarios` crate hands it its tables. Whatever happens
 //! leaves as an event through one channel into the journal; judging and rendering belong to `reports`.
 
+pub mod api;
+pub mod artifact;
+pub mod cancel;
 pub mod cell;
+pub mod check;
+pub mod cgroup;
+pub mod cli;
+pub mod cold_start;
+pub mod display;
 pub mod distribution;
+pub mod doctor;
+pub mod drive;
+pub mod host;
 pub mod journal;
+pub mod observer;
+pub mod plan;
+pub mod ready;
 pub mod run_dir;
+pub mod runner;
 pub mod sampler;
+pub mod scenario;
 pub mod scope;
+pub mod specimen;
+pub mod suite;
 pub mod target;
+pub mod text;

@@ -1,5 +1,6 @@
 //! K3s as a control plane without agent: API server, controller manager, scheduler and datastore in one
-//! process, no kubelet, hence no images. Flags and files: the K3s documentation, `k3s server --help`.
+//! process, no kubelet, hence no images. Only flags that v1.21 and the newest know; the helm controller stays
+//! on, for the flag that turns it off came after v1.21.2.
 
 use crate::distribution::{
     Access, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec, Surface,
@@ -43,7 +44,6 @@ impl Distribution for K3s {
             DISABLED,
             "--disable-cloud-controller",
             "--disable-network-policy",
-            "--disable-helm-controller",
         ]
         .map(str::to_owned)
         .to_vec();
