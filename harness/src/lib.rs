@@ -3,7 +3,9 @@
 //! The harness knows no check and no scenario; the `scenarios` crate hands it its tables. Whatever happens
 //! leaves as an event through one channel into the journal; judging and rendering belong to `reports`.
 
+pub mod api;
 pub mod cell;
+pub mod check;
 pub mod distribution;
 pub mod sampler;
 pub mod scope;
