@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_timeout_says_what_was_last_seen() {
         let looks = Cell::new(0);
         let result: Result<(), WaitError<()>> = wait_for("three", Duration::from_millis(50), || async {

@@ -23,6 +23,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kube::client::Body;
 
+pub(crate) use collection::group_root;
 pub use collection::{Collection, Resource};
 pub use connect::client;
 pub use error::ApiError;
