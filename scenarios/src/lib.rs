@@ -1,1 +1,3 @@
-//! scenarios
+//! Content: what is checked and what is measured.
+
+pub mod conformance;

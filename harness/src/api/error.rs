@@ -1,0 +1,63 @@
+//! What can go wrong between assay and an API server, apart from the server's own answers.
+
+use std::time::Duration;
+
+/// A transport fault. It says nothing about the product unless the server died of it: checks make it Errored.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The kubeconfig could not be used.
+    #[error("failed to use the kubeconfig {path}: {reason}; give one that names a reachable server")]
+    Kubeconfig {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The request could not be built: assay's own fault.
+    #[error("failed to build {request}: {reason}")]
+    BadRequest {
+        /// Method and path.
+        request: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The connection failed before or during the answer.
+    #[error("failed to exchange {request}: {reason}; see whether the server still runs")]
+    Transport {
+        /// Method and path.
+        request: String,
+        /// The chain of causes.
+        reason: String,
+    },
+    /// No answer in time.
+    #[error("failed to get an answer to {request} within {waited:?}; see whether the server still runs")]
+    Timeout {
+        /// Method and path.
+        request: String,
+        /// The time granted.
+        waited: Duration,
+    },
+    /// The answer is greater than assay takes from a device under test.
+    #[error("failed to take the answer to {request}: it is longer than {limit} bytes")]
+    TooLong {
+        /// Method and path.
+        request: String,
+        /// The limit in bytes.
+        limit: usize,
+    },
+}
+
+/// The causes of an error in one line, outermost first.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}

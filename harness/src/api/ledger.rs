@@ -1,0 +1,84 @@
+//! The list of what a client made and must remove: entered before it is made, removed whatever happens.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::deadline::{wait_for, Seen, WaitError};
+use super::{Api, ApiError, PatchKind};
+
+/// One object to remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    path: String,
+    /// Namespaces end through a controller and are awaited apart, all together.
+    namespace: bool,
+}
+
+/// What is to be removed.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    entries: Mutex<Vec<Entry>>,
+}
+
+impl Ledger {
+    /// Enters an object by its path; gives whether it was not there before.
+    pub fn enter(&self, path: String, namespace: bool) -> bool {
+        let entry = Entry { path, namespace };
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = !entries.contains(&entry);
+        if new {
+            entries.push(entry);
+        }
+        new
+    }
+
+    /// Takes an entry back: the object turned out to be somebody else's.
+    pub fn leave(&self, path: &str) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).retain(|entry| entry.path != path);
+    }
+
+    fn take(&self) -> Vec<Entry> {
+        std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Api {
+    /// Asks for the removal of everything in the ledger and gives the paths that still have to vanish.
+    ///
+    /// Objects go before namespaces: their finalizers would hold the namespace. Faults are not reported here: what is
+    /// still there shows in [`Api::await_gone`].
+    pub async fn remove_made(&self) -> Vec<String> {
+        let mut entries = self.ledger().take();
+        entries.sort_by_key(|entry| entry.namespace);
+        let api = self.clean();
+        for Entry { path, namespace } in &entries {
+            if !namespace {
+                let _ = api.patch(path, PatchKind::Merge, json!({"metadata": {"finalizers": null}})).await;
+            }
+            let _ = api.delete(path, &[("propagationPolicy", "Background")]).await;
+        }
+        entries.into_iter().map(|entry| entry.path).collect()
+    }
+
+    /// Waits until none of `paths` is there any more, all under one deadline, and gives those that stayed.
+    pub async fn await_gone(&self, paths: Vec<String>, granted: Duration) -> Vec<String> {
+        let api = self.clean();
+        let mut left = paths;
+        let until = tokio::time::Instant::now() + granted;
+        while let Some(path) = left.last() {
+            let remaining = until.saturating_duration_since(tokio::time::Instant::now());
+            let gone: Result<(), WaitError<ApiError>> = wait_for(path, remaining, || async {
+                let status = api.get(path).await?.status;
+                Ok(Seen::when(status == 404, || status.to_string()))
+            })
+            .await;
+            if gone.is_err() {
+                break;
+            }
+            left.pop();
+        }
+        left
+    }
+}

@@ -1,0 +1,141 @@
+//! The only door of a check: a client, a namespace of its own, assertions that count, waits with a deadline.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
+use super::{CheckFault, CheckResult, Offer};
+use crate::api::deadline::{wait_for, Seen};
+use crate::api::{Api, Collection, Resource};
+
+/// How long a check may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For one condition or one watch event. Passing it is the product's failure.
+    pub patience: Duration,
+    /// For the whole check. Passing it is the instrument's fault: every wait has its own deadline.
+    pub whole: Duration,
+    /// For what was made to be gone again.
+    pub removal: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(60), whole: Duration::from_secs(300), removal: Duration::from_secs(120) }
+    }
+}
+
+/// What a check works with.
+pub struct CheckContext {
+    api: Api,
+    limits: Limits,
+    offer: Arc<Offer>,
+    namespace: OnceCell<String>,
+    facts: AtomicU64,
+}
+
+impl CheckContext {
+    /// A context for one run of one check. `api` must be the check's own ([`Api::apart`]).
+    #[must_use]
+    pub fn new(api: Api, offer: Arc<Offer>, limits: Limits) -> Self {
+        Self { api, limits, offer, namespace: OnceCell::new(), facts: AtomicU64::new(0) }
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// What the server offers, as discovered once before the checks.
+    #[must_use]
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// How long it may wait.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The number of facts examined so far.
+    #[must_use]
+    pub fn facts(&self) -> u64 {
+        self.facts.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count(&self) {
+        self.facts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The check's own namespace, made at the first call and removed after the check.
+    ///
+    /// # Errors
+    /// When it cannot be made: the instrument's fault, since the check is not about that.
+    pub async fn namespace(&self) -> CheckResult<&str> {
+        // Without the mutant: a check of something else must not fall over its own scaffolding.
+        let made = self.namespace.get_or_try_init(|| another(self.api.clean())).await;
+        made.map(String::as_str)
+    }
+
+    /// One more namespace, removed after the check.
+    ///
+    /// # Errors
+    /// As [`CheckContext::namespace`].
+    pub async fn another_namespace(&self) -> CheckResult<String> {
+        another(self.api.clean()).await
+    }
+
+    /// A collection in the check's own namespace, or in the cluster where the resource has none.
+    ///
+    /// # Errors
+    /// As [`CheckContext::namespace`].
+    pub async fn collection(&self, resource: Resource) -> CheckResult<Collection> {
+        let namespace = if resource.namespaced { Some(self.namespace().await?) } else { None };
+        Ok(Collection::new(&self.api, resource, namespace))
+    }
+
+    /// The collection over all namespaces.
+    #[must_use]
+    pub fn everywhere(&self, resource: Resource) -> Collection {
+        Collection::new(&self.api, resource, None)
+    }
+
+    /// Waits for a condition. Whether it came is one fact.
+    ///
+    /// # Errors
+    /// Failed when it does not come, with what was last seen.
+    pub async fn wait<T, Look, Answer>(&self, what: &str, look: Look) -> CheckResult<T>
+    where
+        Look: FnMut() -> Answer,
+        Answer: Future<Output = CheckResult<Seen<T>>>,
+    {
+        self.count();
+        Ok(wait_for(what, self.limits.patience, look).await?)
+    }
+
+    /// Waits until the object is gone: 404 with the reason NotFound.
+    ///
+    /// # Errors
+    /// Failed when it stays.
+    pub async fn gone(&self, collection: &Collection, name: &str) -> CheckResult {
+        let what = format!("{} is gone", collection.item(name));
+        self.wait(&what, || async {
+            let answer = collection.get(name).await?;
+            Ok(Seen::when(answer.status == 404 && answer.reason() == "NotFound", || answer.summary()))
+        })
+        .await
+    }
+}
+
+async fn another(api: Api) -> CheckResult<String> {
+    let (name, answer) = api.make_namespace("check").await?;
+    if answer.status != 201 {
+        return Err(CheckFault::Errored(format!("failed to make a namespace for the check: {}", answer.summary())));
+    }
+    Ok(name)
+}

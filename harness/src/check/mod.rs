@@ -1,0 +1,69 @@
+//! Checks: one pass/fail statement about an API server each.
+//!
+//! A check says what it needs, which official tests it restates and which mutants it must notice. It is const data;
+//! the `scenarios` crate owns the tables. What it does with a server goes through its [`CheckContext`].
+
+mod context;
+mod expect;
+mod fault;
+pub mod mutants;
+mod one;
+mod requirement;
+mod run;
+mod watching;
+
+use futures::future::BoxFuture;
+
+use crate::api::mutant::Mutant;
+
+pub use context::{CheckContext, Limits};
+pub use expect::name;
+pub use fault::{CheckFault, CheckResult};
+pub use one::run_check;
+pub use requirement::{Offer, Requirement};
+pub use run::{run_checks, RunOptions};
+pub use watching::Watching;
+
+/// The suite that checks belong to.
+pub const SUITE: &str = "conformance";
+
+/// What a check does.
+pub type CheckBody = for<'a> fn(&'a CheckContext) -> BoxFuture<'a, CheckResult>;
+
+/// One pass/fail statement. Written as `Check { id: …, ..Check::BASE }`, so that a new field costs no table anything.
+#[derive(Clone, Copy)]
+pub struct Check {
+    /// `area/what-is-true`, kebab case, present tense.
+    pub id: &'static str,
+    /// One sentence.
+    pub title: &'static str,
+    /// Official tests that it restates, by tag-stripped name; it asserts at least what each asserts.
+    pub official: &'static [&'static str],
+    /// What the server must offer; otherwise the check is skipped with the missing thing named.
+    pub requires: &'static [Requirement],
+    /// Defects that it must notice. Empty is refused by a test.
+    pub kills: &'static [Mutant],
+    /// Why it must run alone, where it must: it reads or changes what belongs to the whole cluster.
+    pub serial: Option<&'static str>,
+    /// What it does.
+    pub run: CheckBody,
+}
+
+impl Check {
+    /// What a check starts from.
+    pub const BASE: Self = Self {
+        id: "",
+        title: "",
+        official: &[],
+        requires: &[],
+        kills: &[],
+        serial: None,
+        run: |_| Box::pin(async { Err(CheckFault::Errored("the check has no body".to_owned())) }),
+    };
+
+    /// The part of the id before the slash.
+    #[must_use]
+    pub fn area(&self) -> &'static str {
+        self.id.split('/').next().unwrap_or_default()
+    }
+}

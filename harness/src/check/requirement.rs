@@ -1,0 +1,116 @@
+//! What checks need and what a server offers: discovered once, so that what is not served is skipped with its name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::api::{Api, ApiError};
+
+/// What a check needs of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Requirement {
+    /// A resource or subresource in discovery: group version, plural (`deployments/scale`).
+    Resource(&'static str, &'static str),
+    /// A verb on a resource: group version, plural, verb.
+    Verb(&'static str, &'static str, &'static str),
+    /// At least this minor version of Kubernetes.
+    Since(u32),
+    /// A behaviour that a distribution may declare it lacks, such as `quota`, `garbage-collection`.
+    Behaviour(&'static str),
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resource(group_version, plural) => write!(f, "resource {plural} of {group_version}"),
+            Self::Verb(group_version, plural, verb) => write!(f, "verb {verb} on {plural} of {group_version}"),
+            Self::Since(minor) => write!(f, "Kubernetes 1.{minor} or newer"),
+            Self::Behaviour(name) => write!(f, "behaviour {name}"),
+        }
+    }
+}
+
+/// What a server offers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// Minor version; 0 where the server tells none.
+    pub minor: u32,
+    /// `gitVersion` as told.
+    pub version: String,
+    /// Verbs by group version and plural.
+    pub resources: BTreeMap<(String, String), BTreeSet<String>>,
+    /// Behaviours that the distribution declares it lacks.
+    pub lacks: BTreeSet<String>,
+}
+
+impl Offer {
+    /// Asks the server. A group that does not answer is not offered: its checks are skipped, and discovery has its own check.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or answers neither `/version` nor `/api`.
+    pub async fn discover(api: &Api, lacks: &[&str]) -> Result<Self, ApiError> {
+        let version = api.get("/version").await?.body;
+        let minor = version["minor"].as_str().unwrap_or_default().trim_end_matches('+').parse().unwrap_or(0);
+        let mut offer = Self {
+            minor,
+            version: version["gitVersion"].as_str().unwrap_or_default().to_owned(),
+            lacks: lacks.iter().map(|name| (*name).to_owned()).collect(),
+            ..Self::default()
+        };
+        let core = api.get("/api").await?.body;
+        let versions = core["versions"].as_array().into_iter().flatten();
+        let mut served = versions.filter_map(|version| version.as_str().map(str::to_owned)).collect::<Vec<_>>();
+        let groups = api.get("/apis").await?.body;
+        for group in groups["groups"].as_array().into_iter().flatten() {
+            let versions = group["versions"].as_array().into_iter().flatten();
+            served.extend(versions.filter_map(|version| version["groupVersion"].as_str().map(str::to_owned)));
+        }
+        for group_version in served {
+            let list = api.get(&crate::api::group_root(&group_version)).await?.body;
+            for entry in list["resources"].as_array().into_iter().flatten() {
+                let verbs = entry["verbs"].as_array().into_iter().flatten().filter_map(|verb| verb.as_str().map(str::to_owned));
+                let name = entry["name"].as_str().unwrap_or_default().to_owned();
+                offer.resources.insert((group_version.clone(), name), verbs.collect());
+            }
+        }
+        Ok(offer)
+    }
+
+    /// Whether it has this.
+    #[must_use]
+    pub fn meets(&self, requirement: Requirement) -> bool {
+        let verbs = |group_version: &str, plural: &str| self.resources.get(&(group_version.to_owned(), plural.to_owned()));
+        match requirement {
+            Requirement::Resource(group_version, plural) => verbs(group_version, plural).is_some(),
+            Requirement::Verb(group_version, plural, verb) => verbs(group_version, plural).is_some_and(|verbs| verbs.contains(verb)),
+            Requirement::Since(minor) => self.minor >= minor,
+            Requirement::Behaviour(name) => !self.lacks.contains(name),
+        }
+    }
+
+    /// The requirements that it does not meet, named; `None` where it meets all.
+    #[must_use]
+    pub fn missing(&self, requirements: &[Requirement]) -> Option<String> {
+        let missing = requirements.iter().filter(|requirement| !self.meets(**requirement)).map(ToString::to_string).collect::<Vec<_>>();
+        if missing.is_empty() { None } else { Some(format!("the server does not offer: {}", missing.join(", "))) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let verbs = BTreeSet::from(["get".to_owned()]);
+        let offer = Offer {
+            minor: 21,
+            resources: BTreeMap::from([(("v1".to_owned(), "configmaps".to_owned()), verbs)]),
+            lacks: BTreeSet::from(["quota".to_owned()]),
+            ..Offer::default()
+        };
+        assert_eq!(offer.missing(&[Requirement::Resource("v1", "configmaps"), Requirement::Since(21)]), None);
+        let needs = [Requirement::Verb("v1", "configmaps", "watch"), Requirement::Since(27), Requirement::Behaviour("quota")];
+        let missing = offer.missing(&needs).unwrap_or_default();
+        assert_eq!(missing, "the server does not offer: verb watch on configmaps of v1, Kubernetes 1.27 or newer, behaviour quota");
+    }
+}
