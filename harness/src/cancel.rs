@@ -21,6 +21,12 @@ impl Cancel {
         }
     }
 
+    /// The receiver behind it, for whoever selects on it himself.
+    #[must_use]
+    pub fn receiver(&self) -> watch::Receiver<bool> {
+        self.0.clone()
+    }
+
     /// The handle for tests and for whoever must stop a run: sending `true` cancels.
     #[must_use]
     pub fn pair() -> (watch::Sender<bool>, Self) {

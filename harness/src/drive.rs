@@ -1,5 +1,6 @@
 //! Driving a ready cluster: every chosen check and scenario, until the end, the server's death or Ctrl-C.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,7 +9,7 @@ use reports::outcome::Outcome;
 
 use crate::api::Request;
 use crate::cancel::Cancel;
-use crate::check;
+use crate::check::{self, Limits, RunOptions};
 use crate::distribution::{ServerSpec, Surface};
 use crate::journal::CellSink;
 use crate::plan::PlannedCell;
@@ -87,7 +88,15 @@ async fn run_checks(
     }
     let _phase = Phase::begin(sink, tap, selection.suite, &format!("{}/checks", selection.suite));
     let worst = std::sync::Mutex::new(Outcome::Passed);
-    check::run_checks(&selection.checks, api, &settings.run, settings.jobs, cancel, |finding| {
+    let offer = match check::Offer::discover(api, &[]).await {
+        Ok(offer) => Arc::new(offer),
+        Err(error) => {
+            sink.warn(format!("no check ran, for what the server offers could not be read: {error}"));
+            return Outcome::Errored;
+        }
+    };
+    let options = RunOptions { jobs: settings.jobs, limits: Limits::default(), offer, cancel: cancel.receiver() };
+    let left = check::run_checks(&selection.checks, api, &options, |finding| {
         if finding.outcome != Outcome::Skipped {
             let mut worst = worst.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             *worst = (*worst).max(finding.outcome);
@@ -95,6 +104,9 @@ async fn run_checks(
         sink.emit(EventKind::Check(finding));
     })
     .await;
+    if !left.is_empty() {
+        sink.warn(format!("objects that checks made were still there at the deadline: {}", left.join(", ")));
+    }
     worst.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde_json::json;
 
-use crate::api::{Api, Request};
+use crate::api::{self, Api, Request};
 use crate::distribution::{Access as AccessFile, ReadyWhen};
 use crate::scenario::Access;
 use crate::target::Cluster;
@@ -45,7 +45,7 @@ pub async fn wait(
     for condition in conditions {
         match (condition, cluster.access()) {
             (ReadyWhen::Listening, file) => {
-                access = Some(listening(file, &note).await?);
+                access = Some(listening(file, run, &note).await?);
             }
             (ReadyWhen::Http200(path), file) => {
                 let access = access.as_ref().context("failed to wait for HTTP: the port was not awaited first")?;
@@ -62,9 +62,9 @@ pub async fn wait(
     Ok(Ready { access, milestones })
 }
 
-async fn listening(file: &AccessFile, note: &impl Fn(String)) -> anyhow::Result<Access> {
+async fn listening(file: &AccessFile, run: &str, note: &impl Fn(String)) -> anyhow::Result<Access> {
     loop {
-        match try_listening(file).await {
+        match try_listening(file, run).await {
             Ok(access) => return Ok(access),
             Err(error) => note(format!("{error:#}")),
         }
@@ -72,24 +72,30 @@ async fn listening(file: &AccessFile, note: &impl Fn(String)) -> anyhow::Result<
     }
 }
 
-async fn try_listening(file: &AccessFile) -> anyhow::Result<Access> {
+async fn try_listening(file: &AccessFile, run: &str) -> anyhow::Result<Access> {
     match file {
         AccessFile::Kubeconfig { path, url } => {
             if let Some(url) = url {
                 touch(url).await?;
             }
             anyhow::ensure!(path.exists(), "the kubeconfig is not written yet");
-            let api = Api::connect(path, url.as_deref()).await?;
             if url.is_none() {
-                touch(&api.server()).await?;
+                touch(&server_of(path)?).await?;
             }
-            Ok(Access::Kubernetes(api))
+            Ok(Access::Kubernetes(Api::new(api::client(path, url.as_deref()).await?, run)))
         }
         AccessFile::Etcd { url } => {
             touch(url).await?;
             Ok(Access::Etcd(fixtures::etcd::client::Client::connect(url, None).await?))
         }
     }
+}
+
+/// The server that a kubeconfig names.
+fn server_of(path: &std::path::Path) -> anyhow::Result<String> {
+    let file = kube::config::Kubeconfig::read_from(path)?;
+    let cluster = file.clusters.first().and_then(|named| named.cluster.as_ref());
+    cluster.and_then(|cluster| cluster.server.clone()).context("the kubeconfig names no server")
 }
 
 /// Whether the port behind a URL accepts TCP.

@@ -3,20 +3,12 @@
 use crate::check::Check;
 use crate::scenario::Scenario;
 
-/// An area of checks, such as `watch`.
-pub struct Area {
-    /// Its name, the first part of its checks' ids.
-    pub name: &'static str,
-    /// Its checks.
-    pub checks: &'static [Check],
-}
-
 /// A named set.
 pub struct Suite {
     /// Its name, as in `assay suite <name>`.
     pub name: &'static str,
-    /// Its checks by area.
-    pub areas: &'static [Area],
+    /// Its checks, in the order in which they are listed.
+    pub checks: fn() -> Vec<&'static Check>,
     /// Its scenarios, in the order in which they run.
     pub scenarios: &'static [&'static dyn Scenario],
 }
@@ -55,10 +47,8 @@ pub fn select(suites: &'static [Suite], name: &str, filter: Option<&str>) -> Res
         .iter()
         .map(|suite| Selection {
             suite: suite.name,
-            checks: suite
-                .areas
-                .iter()
-                .flat_map(|area| area.checks)
+            checks: (suite.checks)()
+                .into_iter()
                 .filter(|check| matches(check.id) || matches(check.title))
                 .collect(),
             scenarios: suite

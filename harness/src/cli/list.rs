@@ -39,7 +39,7 @@ fn human(suites: &[Suite]) {
         for scenario in suite.scenarios {
             println!("  {:<52} {}", format!("{}/{}", suite.name, scenario.name()), scenario.title());
         }
-        for check in suite.areas.iter().flat_map(|area| area.checks) {
+        for check in (suite.checks)() {
             println!("  {:<52} {}", check.id, check.title);
         }
     }
@@ -51,17 +51,15 @@ fn as_json(suite: &Suite) -> serde_json::Value {
         .iter()
         .map(|scenario| json!({"id": format!("{}/{}", suite.name, scenario.name()), "title": scenario.title()}))
         .collect();
-    let checks: Vec<_> = suite
-        .areas
-        .iter()
-        .flat_map(|area| area.checks)
+    let checks: Vec<_> = (suite.checks)()
+        .into_iter()
         .map(|check| {
             json!({
                 "id": check.id,
                 "title": check.title,
                 "official": check.official,
                 "requires": check.requires.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "kills": check.kills.iter().map(|mutant| mutant.name()).collect::<Vec<_>>(),
+                "kills": check.kills.iter().map(|mutant| mutant.name).collect::<Vec<_>>(),
             })
         })
         .collect();

@@ -102,7 +102,13 @@ async fn run(cli: Cli, suites: &'static [Suite]) -> Result<ExitCode, CommandErro
         Command::Doctor(args) => crate::doctor::run_doctor(args).await.map_err(CommandError::from),
         Command::Report(args) => report::run(&args),
         Command::Sweep(args) => sweep::run(&args),
-        Command::Fetch(args) => crate::artifact::run_fetch(args).await.map_err(resolve::refused),
+        Command::Fetch(args) => match crate::artifact::run_fetch(&args).await {
+            Ok(()) => Ok(ExitCode::Passed),
+            Err(error) => match error.downcast::<crate::artifact::ArtifactError>() {
+                Ok(error) => Err(resolve::refused(error)),
+                Err(error) => Err(error.into()),
+            },
+        },
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "assay", &mut std::io::stdout());
             Ok(ExitCode::Passed)

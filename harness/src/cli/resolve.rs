@@ -1,11 +1,13 @@
 //! Which distribution, and where its binaries are.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::CommandError;
-use crate::artifact::args::K3sArgs;
-use crate::artifact::{ArtifactError, K3sRequest, Resolved, progress, resolve_etcd, resolve_k3s};
+use crate::artifact::args::{EtcdArgs, K3sArgs, host_arch};
+use crate::artifact::{
+    ArtifactError, AutoK3s, Progress, Resolved, find_k3s, progress, resolve_etcd, resolve_k3s, resolve_k3s_auto,
+};
 use crate::distribution::{DISTRIBUTIONS, Distribution};
 
 /// A distribution with what it needs.
@@ -24,7 +26,7 @@ pub(super) struct Chosen {
 pub(super) async fn distribution(
     name: &str,
     k3s: &K3sArgs,
-    etcd: Option<&Path>,
+    etcd: &EtcdArgs,
     dry_run: bool,
 ) -> Result<Chosen, CommandError> {
     if name == "auto" {
@@ -37,36 +39,41 @@ pub(super) async fn distribution(
             known.join(", ")
         )));
     };
+    let progress = progress::on_stderr();
     let mut chosen = Chosen::new(distribution);
     if needs(distribution, "k3s") {
-        let resolved = resolve_k3s(&K3sRequest::from_args(k3s), progress::on_stderr().as_ref()).await.map_err(refused)?;
-        chosen.take_k3s(&resolved);
+        let request = k3s.request(host_arch().map_err(refused)?).map_err(refused)?;
+        chosen.take_k3s(&resolve_k3s(&request, progress.as_ref()).await.map_err(refused)?);
     }
-    chosen.complete(etcd).await?;
+    chosen.complete(etcd, progress.as_ref()).await?;
     if distribution.is_specimen() {
         chosen.warnings.push(specimen_warning("it was asked for with --distribution reference"));
     }
     Ok(chosen)
 }
 
-async fn auto(k3s: &K3sArgs, etcd: Option<&Path>, dry_run: bool) -> Result<Chosen, CommandError> {
-    let request = K3sRequest { offline: k3s.offline || dry_run, ..K3sRequest::from_args(k3s) };
-    match resolve_k3s(&request, progress::on_stderr().as_ref()).await {
-        Ok(resolved) => {
-            let mut chosen = Chosen::new(&crate::distribution::k3s::K3s);
-            chosen.take_k3s(&resolved);
-            chosen.complete(etcd).await?;
-            Ok(chosen)
+async fn auto(k3s: &K3sArgs, etcd: &EtcdArgs, dry_run: bool) -> Result<Chosen, CommandError> {
+    let progress = progress::on_stderr();
+    let request = k3s.request(host_arch().map_err(refused)?).map_err(refused)?;
+    // A plan downloads nothing.
+    let found = if dry_run {
+        match find_k3s(&request, progress.as_ref()).await.map_err(refused)? {
+            Some(resolved) => AutoK3s::K3s(resolved),
+            None => AutoK3s::Unavailable("it is not on this machine, and a dry run downloads nothing".into()),
         }
-        // What somebody named and is broken must be mended, not passed over in silence.
-        Err(error) if error.exit_code() == 2 => Err(refused(error)),
-        Err(error) => {
-            let mut chosen = Chosen::new(&crate::distribution::reference::Reference);
-            chosen.complete(etcd).await?;
-            chosen.warnings.push(specimen_warning(&format!("K3s could not be had: failed to {error}")));
-            Ok(chosen)
-        }
+    } else {
+        resolve_k3s_auto(&request, progress.as_ref()).await.map_err(refused)?
+    };
+    let mut chosen = match &found {
+        AutoK3s::K3s(_) => Chosen::new(&crate::distribution::k3s::K3s),
+        AutoK3s::Unavailable(_) => Chosen::new(&crate::distribution::reference::Reference),
+    };
+    match found {
+        AutoK3s::K3s(resolved) => chosen.take_k3s(&resolved),
+        AutoK3s::Unavailable(why) => chosen.warnings.push(specimen_warning(&format!("K3s could not be had: {why}"))),
     }
+    chosen.complete(etcd, progress.as_ref()).await?;
+    Ok(chosen)
 }
 
 fn specimen_warning(why: &str) -> String {
@@ -110,14 +117,14 @@ impl Chosen {
     }
 
     /// Everything but K3s itself.
-    async fn complete(&mut self, etcd: Option<&Path>) -> Result<(), CommandError> {
+    async fn complete(&mut self, etcd: &EtcdArgs, progress: &dyn Progress) -> Result<(), CommandError> {
         if needs(self.distribution, "assay") {
             let own = std::env::current_exe().map_err(anyhow::Error::from)?;
             self.binaries.insert("assay", own);
             self.version = env!("CARGO_PKG_VERSION").into();
         }
         if needs(self.distribution, "etcd") {
-            match resolve_etcd(etcd).await {
+            match resolve_etcd(&etcd.request(host_arch().map_err(refused)?), progress).await {
                 Ok(resolved) => {
                     if !needs(self.distribution, "assay") {
                         self.version.clone_from(&resolved.version);

@@ -11,7 +11,7 @@ use reports::{ExitCode, REPORTS};
 
 use super::resolve::{self, Chosen};
 use super::{CommandError, report};
-use crate::artifact::args::K3sArgs;
+use crate::artifact::args::{EtcdArgs, K3sArgs};
 use crate::cancel::Cancel;
 use crate::cell::Cell;
 use crate::display::Live;
@@ -65,11 +65,10 @@ pub(super) struct Args {
     /// Seconds that a server must go on serving after it became ready.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     hold: u64,
-    /// The etcd to use; by default the one on PATH.
-    #[arg(long, env = "ASSAY_ETCD")]
-    etcd_binary: Option<PathBuf>,
     #[command(flatten)]
     k3s: K3sArgs,
+    #[command(flatten)]
+    etcd: EtcdArgs,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, clap::ValueEnum)]
@@ -91,7 +90,7 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
     let selections = select(suites, &args.suite, args.filter.as_deref()).map_err(CommandError::Usage)?;
     let target = find_target(&args.target)?;
     let wanted = wanted_datastores(&args.datastore)?;
-    let chosen = resolve::distribution(&args.distribution, &args.k3s, args.etcd_binary.as_deref(), args.dry_run).await?;
+    let chosen = resolve::distribution(&args.distribution, &args.k3s, &args.etcd, args.dry_run).await?;
     let datastores = intersect(&wanted, &chosen)?;
     let planned = plan::cells(target.name(), chosen.distribution, &datastores, &budget, &chosen.binaries, &chosen.missing);
     if args.dry_run {

@@ -46,7 +46,7 @@ impl Store {
                 let made = api.send(Request::new(Method::POST, "/api/v1/namespaces").body(body)).await?;
                 ensure!(made.status == 201, "failed to make a namespace: {}", made.summary());
                 let namespace = made.body["metadata"]["name"].as_str().context("the namespace has no name")?.to_owned();
-                Surface::Kubernetes { api: api.clone(), namespace }
+                Surface::Kubernetes { api: api.without_evidence(), namespace }
             }
             Access::Etcd(client) => {
                 Surface::Etcd { client: client.clone(), prefix: format!("/registry/assay/{purpose}/") }
