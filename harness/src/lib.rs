@@ -16,6 +16,9 @@ pub mod distribution;
 pub mod doctor;
 pub mod drive;
 pub mod host;
+mod internal;
+pub mod net;
+mod sys;
 pub mod journal;
 pub mod observer;
 pub mod plan;
@@ -29,3 +32,5 @@ pub mod specimen;
 pub mod suite;
 pub mod target;
 pub mod text;
+
+pub use internal::internal;

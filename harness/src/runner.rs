@@ -16,7 +16,7 @@ use crate::drive::{Driven, drive};
 use crate::journal::CellSink;
 use crate::plan::PlannedCell;
 use crate::ready;
-use crate::sampler::driver::{self, Driver, Rate};
+use crate::sampler::{Driver, DriverReport, Rate};
 use crate::scenario::{Phase, Tap};
 use crate::scope::Scope;
 use crate::suite::Selection;
@@ -61,7 +61,7 @@ pub struct SamplerCost {
 }
 
 impl SamplerCost {
-    fn add(&mut self, stats: driver::Stats) {
+    fn add(&mut self, stats: &DriverReport) {
         self.cpu_ms += stats.cpu.as_secs_f64() * 1e3;
         self.wall_ms += stats.wall.as_secs_f64() * 1e3;
         self.samples += stats.samples;
@@ -109,7 +109,7 @@ pub async fn run_cell(
     let (outcome, reason) =
         serve(settings, planned, cluster.as_ref(), sink, &tap, cancel, sampler.as_ref()).await;
     if let Some(sampler) = sampler {
-        cost.add(sampler.stop());
+        cost.add(&sampler.driver.stop());
     }
     if settings.keep {
         sink.warn(format!("--keep: {} was left behind for a look", cell.work.display()));
@@ -127,7 +127,7 @@ async fn serve(
     sink: &CellSink,
     tap: &Tap,
     cancel: &Cancel,
-    sampler: Option<&Driver>,
+    sampler: Option<&Sampling>,
 ) -> (Outcome, Option<String>) {
     let boot = Phase::begin(sink, tap, "footprint", "cold_start/boot");
     let last_seen = Mutex::new("nothing yet".to_owned());
@@ -160,7 +160,7 @@ async fn serve(
     let ready_at = Instant::now();
     cold_start::record(cluster, sink, &ready, &boot.end());
     if let Some(sampler) = sampler {
-        sampler.set_rate(Rate::STEADY);
+        sampler.rate.set(Rate::SETTLED_HZ);
     }
     let driven = drive(settings, planned, cluster, &ready.access, sink, tap, cancel).await;
     let (serving, restarts, result) = match driven {
@@ -218,18 +218,26 @@ async fn hold(
     }
 }
 
-fn start_sampler(cluster: &dyn Cluster, sink: &CellSink, tap: &Tap) -> anyhow::Result<Driver> {
+/// A running sampler and the switch of its rate.
+struct Sampling {
+    driver: Driver,
+    rate: Rate,
+}
+
+fn start_sampler(cluster: &dyn Cluster, sink: &CellSink, tap: &Tap) -> anyhow::Result<Sampling> {
     let (sink, tap) = (sink.clone(), tap.clone());
-    Driver::start(
+    let rate = Rate::new(Rate::STARTING_HZ);
+    let driver = Driver::start(
         cluster.samplers()?,
-        Rate::STARTING,
-        Box::new(move |at, source, readings| {
+        rate.clone(),
+        Box::new(move |at, source: &str, readings| {
             if source != "host-pressure" {
                 tap.push(at, &readings);
             }
             sink.at(at, EventKind::Sample { source: source.to_owned(), readings });
         }),
-    )
+    )?;
+    Ok(Sampling { driver, rate })
 }
 
 fn died(cluster: &dyn Cluster, sink: &CellSink, exit: &crate::target::Exit) -> String {

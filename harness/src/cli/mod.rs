@@ -74,7 +74,7 @@ impl CommandError {
 #[must_use]
 pub fn main(suites: &'static [Suite]) -> Status {
     let args: Vec<OsString> = std::env::args_os().collect();
-    if let Some(status) = crate::specimen::entry(&args).or_else(|| crate::target::native::internal(&args)) {
+    if let Some(status) = crate::specimen::entry(&args).or_else(|| crate::internal(&args)) {
         return status;
     }
     let cli = Cli::parse();
