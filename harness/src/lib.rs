@@ -4,7 +4,14 @@
 //! leaves as an event through one channel into the journal; judging and rendering belong to `reports`.
 
 pub mod cell;
+pub mod cgroup;
 pub mod distribution;
+pub mod host;
+mod internal;
+pub mod net;
 pub mod sampler;
 pub mod scope;
+mod sys;
 pub mod target;
+
+pub use internal::internal;
