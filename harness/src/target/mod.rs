@@ -1,5 +1,7 @@
 //! Targets: places where a cluster is made.
 
+pub mod native;
+
 use std::net::IpAddr;
 use std::time::Instant;
 
