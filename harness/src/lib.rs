@@ -6,7 +6,7 @@
 pub mod artifact;
 pub mod cell;
 pub mod distribution;
-
+pub mod doctor;
 pub mod sampler;
 pub mod scope;
 pub mod target;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use fixtures::artifacts::{self, Arch};
 
 use super::binary::{self, BinaryProblem};
-use super::cache::{Cache, Entry, Held};
+use super::cache::Cache;
+use super::entry::{Entry, Held};
 use super::error::ArtifactError;
 use super::fetch::download_k3s;
 use super::mirror::Mirror;
