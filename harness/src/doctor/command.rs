@@ -9,7 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::args::{DoctorArgs, DoctorFormat};
 use super::view::{Binary, Engine, Facts, HostView};
-use super::{Finding, can_run, examine, fix, render_json, render_text};
+use super::{Finding, Look, can_run, examine, fix, render_json, render_text};
 use crate::artifact::progress::on_stderr;
 use crate::artifact::{
     Arch, Cache, K3sRequest, Progress, Resolved, find_k3s, k3s_reachable, resolve_etcd,
@@ -46,7 +46,14 @@ pub async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<u8> {
     let colour =
         out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let text = match args.format {
-        DoctorFormat::Text => render_text(&findings, can_run, colour),
+        DoctorFormat::Text => render_text(
+            &findings,
+            can_run,
+            Look {
+                colour,
+                is_root: host.is_root(),
+            },
+        ),
         DoctorFormat::Json => render_json(&findings, can_run),
     };
     out.write_all(text.as_bytes())?;

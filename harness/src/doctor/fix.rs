@@ -17,14 +17,20 @@ pub(super) enum Step {
     NeedsRoot(String),
 }
 
-/// A fix as one would type it.
-pub(super) fn shown(fix: &Fix) -> String {
-    let command = words(&fix.command);
-    if fix.needs_root {
-        format!("sudo {command}")
+/// A fix as one would type it, with the refresh that a fresh machine needs first.
+pub(super) fn shown(fix: &Fix, is_root: bool) -> String {
+    let sudo = if fix.needs_root && !is_root {
+        "sudo "
     } else {
-        command
-    }
+        ""
+    };
+    let commands = packages::refresh_before(fix)
+        .into_iter()
+        .chain([fix.command.clone()]);
+    commands
+        .map(|command| format!("{sudo}{}", words(&command)))
+        .collect::<Vec<_>>()
+        .join(" && ")
 }
 
 fn words(command: &[String]) -> String {

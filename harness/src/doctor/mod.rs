@@ -23,7 +23,7 @@ mod tests;
 use serde::Serialize;
 
 pub use command::run_doctor;
-pub use render::{render_json, render_text};
+pub use render::{Look, render_json, render_text};
 pub use view::{Binary, Engine, Facts, HostView};
 
 /// How a host stands with one check.

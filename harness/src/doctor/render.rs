@@ -6,8 +6,17 @@ use serde::Serialize;
 
 use super::{Finding, State, fix};
 
+/// How the table is meant to look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Colours the states.
+    pub colour: bool,
+    /// Shows commands as root types them, without sudo.
+    pub is_root: bool,
+}
+
 /// Renders findings (all, or those that were asked for) as an aligned table; what is not well is followed by what to do about it.
-pub fn render_text(findings: &[Finding], can_run: bool, colour: bool) -> String {
+pub fn render_text(findings: &[Finding], can_run: bool, look: Look) -> String {
     let width = findings
         .iter()
         .map(|finding| finding.what.len())
@@ -16,7 +25,7 @@ pub fn render_text(findings: &[Finding], can_run: bool, colour: bool) -> String 
     let indent = " ".repeat(width + 12);
     let mut text = String::new();
     for finding in findings {
-        let state = state(finding.state, colour);
+        let state = state(finding.state, look.colour);
         // Details quote files of the host, which may hold anything.
         let detail: String = finding.detail.chars().filter(|c| !c.is_control()).collect();
         let _ = writeln!(text, "{:width$}  {state}  {detail}", finding.what);
@@ -25,7 +34,7 @@ pub fn render_text(findings: &[Finding], can_run: bool, colour: bool) -> String 
         }
         let _ = writeln!(text, "{indent}for: {}", finding.enables);
         if let Some(fix) = &finding.fix {
-            let _ = writeln!(text, "{indent}fix: {}", fix::shown(fix));
+            let _ = writeln!(text, "{indent}fix: {}", fix::shown(fix, look.is_root));
         }
     }
     let fixable = findings

@@ -184,7 +184,7 @@ fn binaries_come_with_the_command_that_gets_them() {
     host.view.facts.etcd = Binary::Absent("failed to find etcd".into());
     assert_eq!(
         host.fix("etcd").as_deref(),
-        Some("sudo apt-get install -y etcd-server")
+        Some("sudo apt-get update && sudo apt-get install -y etcd-server")
     );
 }
 
@@ -208,8 +208,8 @@ fn each_package_manager_has_its_own_words() {
         ),
         (
             "apk",
-            "sudo apk add qemu-system-aarch64",
-            Some("sudo apk add etcd"),
+            "sudo apk update && sudo apk add qemu-system-aarch64",
+            Some("sudo apk update && sudo apk add etcd"),
         ),
         (
             "dnf",
@@ -218,8 +218,8 @@ fn each_package_manager_has_its_own_words() {
         ),
         (
             "apt-get",
-            "sudo apt-get install -y qemu-system-arm",
-            Some("sudo apt-get install -y etcd-server"),
+            "sudo apt-get update && sudo apt-get install -y qemu-system-arm",
+            Some("sudo apt-get update && sudo apt-get install -y etcd-server"),
         ),
     ] {
         host.put(&format!("usr/bin/{manager}"), "");
@@ -235,7 +235,7 @@ fn a_docker_client_without_an_engine_is_not_docker() {
         Engine::Silent("no engine answers at unix:///var/run/docker.sock".into());
     assert_eq!(
         host.fix("docker").as_deref(),
-        Some("sudo apt-get install -y docker.io")
+        Some("sudo apt-get update && sudo apt-get install -y docker.io")
     );
     host.put("usr/bin/docker", "");
     assert!(host.finding("docker").detail.starts_with("only the client"));

@@ -89,6 +89,9 @@ impl MadeUp {
 
     /// The fix of a finding as one would type it.
     fn fix(&self, id: &str) -> Option<String> {
-        self.finding(id).fix.as_ref().map(super::fix::shown)
+        self.finding(id)
+            .fix
+            .as_ref()
+            .map(|fix| super::fix::shown(fix, false))
     }
 }

@@ -1,6 +1,6 @@
 //! Findings as people and programs see them.
 
-use super::super::{Engine, State, can_run, examine, render_json, render_text};
+use super::super::{Engine, Look, State, can_run, examine, render_json, render_text};
 use super::MadeUp;
 
 #[test]
@@ -8,7 +8,14 @@ fn the_table_is_aligned_and_free_of_control_characters() {
     let mut host = MadeUp::well();
     host.view.facts.engine = Engine::Silent("a \u{1b}[31mhostile\u{7} answer".into());
     let findings = examine(&host.view);
-    let text = render_text(&findings, can_run(&findings), false);
+    let text = render_text(
+        &findings,
+        can_run(&findings),
+        Look {
+            colour: false,
+            is_root: true,
+        },
+    );
     assert!(!text.contains(['\u{1b}', '\u{7}']), "{text}");
     let columns: Vec<_> = text
         .lines()
@@ -26,7 +33,7 @@ fn the_table_is_aligned_and_free_of_control_characters() {
         "{text}"
     );
     assert!(
-        text.contains("fix: sudo apt-get install -y docker.io"),
+        text.contains("fix: apt-get update && apt-get install -y docker.io"),
         "{text}"
     );
     assert!(text.contains("assay suite all can run here."), "{text}");
@@ -36,8 +43,18 @@ fn the_table_is_aligned_and_free_of_control_characters() {
 #[test]
 fn colour_is_only_there_when_asked_for() {
     let findings = examine(&MadeUp::well().view);
-    assert!(render_text(&findings, true, true).contains("\u{1b}[32mok      \u{1b}[0m"));
-    assert!(!render_text(&findings, true, false).contains('\u{1b}'));
+    assert!(
+        render_text(
+            &findings,
+            true,
+            Look {
+                colour: true,
+                is_root: true
+            }
+        )
+        .contains("\u{1b}[32mok      \u{1b}[0m")
+    );
+    assert!(!render_text(&findings, true, Look::default()).contains('\u{1b}'));
 }
 
 #[test]
