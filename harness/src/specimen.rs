@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Parser;
@@ -26,6 +27,9 @@ struct Args {
     #[arg(long)]
     etcd_metrics: Option<String>,
 }
+
+/// etcd may take that long to open its socket, on a slow disk and a fraction of a CPU.
+const ETCD_WITHIN: Duration = Duration::from_secs(60);
 
 /// Runs the specimen when the arguments ask for it; `None` otherwise. To be called first thing in `main`.
 #[must_use]
@@ -80,6 +84,20 @@ fn start_etcd(binary: &std::path::Path, args: &Args) -> anyhow::Result<(Child, S
     if let Some(metrics) = &args.etcd_metrics {
         command.args(["--listen-metrics-urls", metrics]);
     }
-    let child = command.spawn().with_context(|| format!("failed to start etcd from {}", binary.display()))?;
+    let mut child = command.spawn().with_context(|| format!("failed to start etcd from {}", binary.display()))?;
+    await_socket(&mut child, &args.data_dir.join("etcd.sock:0"))?;
     Ok((child, endpoint))
+}
+
+/// Waits until etcd accepts clients.
+fn await_socket(etcd: &mut Child, socket: &std::path::Path) -> anyhow::Result<()> {
+    let until = Instant::now() + ETCD_WITHIN;
+    while std::os::unix::net::UnixStream::connect(socket).is_err() {
+        if let Some(status) = etcd.try_wait()? {
+            anyhow::bail!("failed to start etcd: it ended with {status}; its own words stand above");
+        }
+        anyhow::ensure!(Instant::now() < until, "failed to start etcd: no socket within {ETCD_WITHIN:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }

@@ -22,9 +22,7 @@ pub enum BinaryProblem {
     #[error("it is not executable; run chmod +x on it")]
     NotExecutable,
     /// A program of another machine.
-    #[error(
-        "it is built for {found} and this needs {wanted}; get the file for {wanted} (assay fetch k3s --arch {wanted})"
-    )]
+    #[error("it is built for {found} and this needs {wanted}; give the file for {wanted}")]
     WrongMachine {
         /// What it is built for.
         found: String,
@@ -32,9 +30,7 @@ pub enum BinaryProblem {
         wanted: Arch,
     },
     /// Shorter than its own headers say.
-    #[error(
-        "it is cut short ({length} bytes of at least {needs}); download it again (assay fetch k3s)"
-    )]
+    #[error("it is cut short ({length} bytes of at least {needs}); download it again")]
     Truncated {
         /// Its length in bytes.
         length: u64,
@@ -42,7 +38,7 @@ pub enum BinaryProblem {
         needs: u64,
     },
     /// Neither ELF nor a script.
-    #[error("it is neither an ELF program nor a script; download it again (assay fetch k3s)")]
+    #[error("it is neither an ELF program nor a script; download it again")]
     NotAProgram,
     /// It could not be read.
     #[error("it cannot be read ({0}); check its permissions")]

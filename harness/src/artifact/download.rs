@@ -7,8 +7,8 @@ use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, R
 use reqwest::{Response, StatusCode, Url};
 use tokio::io::AsyncReadExt;
 
-use super::cache::{Entry, ResumeNote};
 use super::checksum;
+use super::entry::{Entry, ResumeNote};
 use super::error::ArtifactError;
 use super::http::{self, network_reason};
 use super::mirror::Place;

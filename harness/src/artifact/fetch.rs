@@ -4,9 +4,9 @@ use std::io::Write;
 
 use super::args::FetchArgs;
 use super::binary;
-use super::cache::Held;
 use super::checksum;
 use super::download::Download;
+use super::entry::Held;
 use super::error::ArtifactError;
 use super::http;
 use super::k3s::{K3sRequest, in_cache};

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use fixtures::artifacts::{self, Arch};
 
 use super::binary::{self, BinaryProblem};
-use super::cache::{Cache, Entry, Held};
+use super::cache::Cache;
+use super::entry::{Entry, Held};
 use super::error::ArtifactError;
 use super::fetch::download_k3s;
 use super::mirror::Mirror;
@@ -126,15 +127,18 @@ pub async fn find_k3s(
     if let Some(found) = in_cache(request, progress).await {
         return Ok(Some(found));
     }
-    for path in on_search_path(request.search_path.as_deref(), "k3s") {
+    // PATH holds this machine's programs; none of them is meant for a guest of another kind.
+    let host = Arch::of_host() == Some(request.arch);
+    let search_path = request.search_path.as_deref().filter(|_| host);
+    for path in on_search_path(search_path, "k3s") {
         match fit(request, path.clone(), Origin::Path, progress).await {
             Ok(found) => return Ok(Some(found)),
-            // PATH holds this machine's programs; that they do not fit another machine is no news.
-            Err(BinaryProblem::WrongMachine { .. }) if Arch::of_host() != Some(request.arch) => {}
-            Err(problem) => progress.warn(&format!(
-                "{} in PATH is passed over: {problem}",
-                path.display()
-            )),
+            Err(problem) => {
+                progress.warn(&format!(
+                    "{} in PATH is passed over: {problem}",
+                    path.display()
+                ));
+            }
         }
     }
     Ok(None)

@@ -11,6 +11,7 @@ mod cache;
 mod checksum;
 mod download;
 mod elf;
+mod entry;
 mod error;
 mod etcd;
 mod fetch;

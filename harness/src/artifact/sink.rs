@@ -6,7 +6,7 @@ use indicatif::HumanBytes;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-use super::cache::Entry;
+use super::entry::Entry;
 use super::error::ArtifactError;
 use super::progress::Progress;
 

@@ -85,7 +85,12 @@ pub fn main(suites: &'static [Suite]) -> Status {
         .enable_all()
         .build()
         .map_err(|error| CommandError::Internal(error.into()))
-        .and_then(|runtime| runtime.block_on(run(cli, suites)));
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(run(cli, suites));
+            // A name look-up that hangs in a thread of its own must not hold the exit.
+            runtime.shutdown_background();
+            outcome
+        });
     match outcome {
         Ok(code) => Status::from(code.code()),
         Err(error) => {
@@ -99,7 +104,10 @@ async fn run(cli: Cli, suites: &'static [Suite]) -> Result<ExitCode, CommandErro
     match cli.command {
         Command::Suite(args) => suite::run(args, suites).await,
         Command::List(args) => list::run(&args, suites),
-        Command::Doctor(args) => crate::doctor::run_doctor(args).await.map_err(CommandError::from),
+        Command::Doctor(args) => {
+            let able = crate::doctor::run_doctor(&args).await? == 0;
+            Ok(if able { ExitCode::Passed } else { ExitCode::Errored })
+        }
         Command::Report(args) => report::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Fetch(args) => match crate::artifact::run_fetch(&args).await {

@@ -39,16 +39,17 @@ pub(crate) const INIT: &str = "__init";
 /// The target `native`.
 #[derive(Debug, Clone)]
 pub struct NativeTarget {
-    /// The program that serves the inner commands of [`crate::internal`].
-    pub helper: PathBuf,
+    /// The program that serves the inner commands of [`crate::internal`]; `None` is this very program, even if
+    /// its file was replaced by a build meanwhile.
+    pub helper: Option<PathBuf>,
 }
 
-impl Default for NativeTarget {
-    fn default() -> Self {
-        Self {
-            // Names this very program even if its file was replaced by a build meanwhile.
-            helper: PathBuf::from("/proc/self/exe"),
-        }
+impl NativeTarget {
+    /// With this program as its own helper.
+    pub const OWN: Self = Self { helper: None };
+
+    fn helper(&self) -> &Path {
+        self.helper.as_deref().unwrap_or(Path::new("/proc/self/exe"))
     }
 }
 
