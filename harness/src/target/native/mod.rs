@@ -20,7 +20,7 @@ mod observe;
 mod preflight;
 mod protocol;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -67,6 +67,6 @@ impl Target for NativeTarget {
         cell: &'a Cell,
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<Box<dyn Cluster>, ProvisionError>> {
-        launch::provision(&self.helper, cell, scope).boxed()
+        launch::provision(self.helper(), cell, scope).boxed()
     }
 }
