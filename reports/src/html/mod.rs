@@ -16,6 +16,7 @@ mod cards;
 mod checks;
 mod evidence;
 mod footer;
+mod plots;
 
 /// The full report.
 pub struct Html;
@@ -35,6 +36,7 @@ type Section = (&'static str, &'static str, fn(&RunRecord) -> String);
 
 const SECTIONS: &[Section] = &[
     ("cells", "Cells", cards::render),
+    ("plots", "Plots", plots::render),
     ("datastores", "Datastores, side by side", datastores),
     ("checks", "Checks", checks::render),
     ("footprint", "Measurements", measurements),
