@@ -82,7 +82,7 @@ fn draw(run: &RunRecord, cell: &CellRecord, width: Width) -> Option<Drawing> {
         d.rect((left, axes.top), (right, axes.bottom), shade);
     }
     axes.draw_y(d, font, 6, super::axes::short);
-    d.text((axes.left, unit_at), Anchor::End, font, BLACK, "milli-CPU");
+    d.text((EDGE, unit_at), Anchor::Start, font, BLACK, "milli-CPU");
     let mut steps = Vec::with_capacity(used.len() * 2);
     for (from, to, milli) in &used {
         steps.push(axes.place((*from, *milli)));

@@ -100,7 +100,7 @@ fn draw(run: &RunRecord, cell: &CellRecord, width: Width) -> Option<Drawing> {
     let d = &mut page.drawing;
     let explained = phases.draw(d, &axes, font);
     axes.draw_y(d, font, 6, super::axes::short);
-    d.text((axes.left, unit_at), Anchor::End, font, BLACK, "MiB");
+    d.text((EDGE, unit_at), Anchor::Start, font, BLACK, "MiB");
     for (_, colour, width, points) in &lines {
         let places: Vec<_> = points.iter().map(|p| axes.place(*p)).collect();
         if let [only] = places.as_slice() {
@@ -113,7 +113,7 @@ fn draw(run: &RunRecord, cell: &CellRecord, width: Width) -> Option<Drawing> {
         d.dashes((axes.left, y), (axes.right, y), VERMILLION, 2.5);
     }
     if let Some((value, _)) = peak {
-        let at = axes.place((peak_time(cell, value).unwrap_or(length), value));
+        let at = axes.place((peak_time(cell).unwrap_or(length), value));
         d.line(vec![at, (axes.right, at.1)], BLACK.opacity(0.5), 1.0);
         d.dot(at, 5.0, BLACK);
     }
@@ -153,15 +153,17 @@ fn whole_mib(mib: f64) -> String {
     format!("{} MiB", format::number(mib.round()))
 }
 
-/// When the peak was first seen, seconds since the start of the cell.
-fn peak_time(cell: &CellRecord, value: f64) -> Option<f64> {
-    [Metric::Peak, Metric::Usage, Metric::Rss]
+/// When the peak was first seen, seconds since the start of the cell. The kernel's mark may be read once more
+/// after the last sample; then it is as old as the highest sample, as far as anyone knows.
+fn peak_time(cell: &CellRecord) -> Option<f64> {
+    let (metric, points) = [Metric::Peak, Metric::Usage, Metric::Rss]
         .into_iter()
-        .find_map(|metric| {
-            prepare::mebibytes(cell, metric)
-                .into_iter()
-                .find(|(_, mib)| *mib >= value - 0.01)
-        })
+        .map(|metric| (metric, prepare::mebibytes(cell, metric)))
+        .find(|(_, points)| !points.is_empty())?;
+    let highest = cell.greatest(metric)? / 1_048_576.0;
+    points
+        .into_iter()
+        .find(|(_, mib)| *mib >= highest - 0.01)
         .map(|(at, _)| at)
 }
 
@@ -196,23 +198,33 @@ pub(super) fn events(d: &mut Drawing, axes: &Axes, cell: &CellRecord, font: f64)
             _ => merged.push((at, word)),
         }
     }
-    let shown = 8;
-    for (nth, (at, words)) in merged.iter().take(shown).enumerate() {
-        let x = axes.place_x(*at);
-        d.line(vec![(x, axes.top), (x, axes.bottom)], VERMILLION.ink(), 2.5);
-        let words = page::fit(words, font, axes.right - axes.left - 20.0);
+    // The words' boxes: row, left, right. Where no row has room, the line stands without words.
+    let mut taken: Vec<(usize, f64, f64)> = Vec::new();
+    for (at, words) in merged {
+        let x = axes.place_x(at);
+        d.line(vec![(x, axes.top), (x, axes.bottom)], VERMILLION.ink(), 2.0);
+        let words = page::fit(&words, font, axes.right - axes.left - 20.0);
         let wide = text_width(&words, font);
-        let y = axes.bottom - font * (1.0 + 1.5 * (nth % 4) as f64);
         // To the right of the line where there is room, else to the left, else inside the left edge.
         let left = if x + 8.0 + wide < axes.right {
             x + 6.0
         } else {
             (x - 6.0 - wide).max(axes.left + 2.0)
         };
-        let box_from = (left - 2.0, y - font * 0.65);
+        let right = left + wide;
+        let free = |row: &usize| {
+            taken
+                .iter()
+                .all(|(r, l, t)| r != row || right + 6.0 < *l || left > *t + 6.0)
+        };
+        let Some(row) = (0..4).find(free) else {
+            continue;
+        };
+        taken.push((row, left, right));
+        let y = axes.bottom - font * (1.0 + 1.5 * row as f64);
         d.rect(
-            box_from,
-            (left + wide + 2.0, y + font * 0.65),
+            (left - 2.0, y - font * 0.65),
+            (right + 2.0, y + font * 0.65),
             WHITE.opacity(0.85),
         );
         d.text((left, y), Anchor::Start, font, VERMILLION.ink(), &words);

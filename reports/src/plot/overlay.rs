@@ -89,7 +89,7 @@ fn draw(
     };
     let d = &mut page.drawing;
     axes.draw_y(d, font, 6, short);
-    d.text((axes.left, unit_at), Anchor::End, font, BLACK, "MiB");
+    d.text((EDGE, unit_at), Anchor::Start, font, BLACK, "MiB");
     for ((_, points), colour) in lines.iter().zip(COMPARED) {
         d.line(points.iter().map(|p| axes.place(*p)).collect(), colour, 2.5);
     }

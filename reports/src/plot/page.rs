@@ -51,8 +51,14 @@ impl Page {
 
     /// Wrapped words over the whole width.
     pub fn words(&mut self, words: &str, size: f64, colour: Colour) {
+        let pieces: Vec<&str> = words.split_whitespace().collect();
+        self.pieces(&pieces, " ", size, colour);
+    }
+
+    /// Pieces that stay whole where they fit, wrapped over the whole width.
+    pub fn pieces(&mut self, pieces: &[&str], between: &str, size: f64, colour: Colour) {
         let most = self.drawing.width - 2.0 * EDGE;
-        for line in wrap(words, size, most) {
+        for line in wrap(pieces, between, size, most) {
             self.y += size * 0.7;
             let at = (EDGE, self.y);
             self.drawing.text(at, Anchor::Start, size, colour, &line);
@@ -108,16 +114,16 @@ pub fn provenance(run: &RunRecord, cells: &[&CellRecord]) -> String {
     )
 }
 
-/// Breaks text into lines no wider than `most`; a word that is wider by itself is cut.
-pub fn wrap(words: &str, size: f64, most: f64) -> Vec<String> {
-    let words = crate::text::line(words);
+/// Puts pieces into lines no wider than `most`; a piece that is wider by itself is cut.
+pub fn wrap(pieces: &[&str], between: &str, size: f64, most: f64) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in words.split(' ') {
+    for piece in pieces {
+        let piece = crate::text::line(piece);
         let candidate = if line.is_empty() {
-            word.to_owned()
+            piece.clone()
         } else {
-            format!("{line} {word}")
+            format!("{line}{between}{piece}")
         };
         if text_width(&candidate, size) <= most {
             line = candidate;
@@ -126,7 +132,7 @@ pub fn wrap(words: &str, size: f64, most: f64) -> Vec<String> {
         if !line.is_empty() {
             lines.push(std::mem::take(&mut line));
         }
-        line = fit(word, size, most);
+        line = fit(&piece, size, most);
     }
     lines.push(line);
     lines

@@ -52,7 +52,7 @@ pub fn svg(drawing: &Drawing) -> Result<String, String> {
     let size = pixels(drawing, SVG_SCALE);
     let mut text = String::new();
     let backend = SVGBackend::with_string(&mut text, size);
-    paint(drawing, backend, SVG_SCALE)?;
+    paint(drawing, backend, SVG_SCALE, 0.0)?;
     let drawn = format!("<svg width=\"{}\" height=\"{}\" ", size.0, size.1);
     let shown = format!(
         "<svg role=\"img\" aria-label=\"{}\" width=\"{}\" height=\"{}\" ",
@@ -74,11 +74,14 @@ pub fn png(drawing: &Drawing) -> Result<Vec<u8>, String> {
         drawing,
         BitMapBackend::with_buffer(&mut rgb, size),
         PNG_SCALE,
+        0.1,
     )?;
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, size.0, size.1);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Best);
+    encoder.set_filter(png::FilterType::NoFilter);
     let mut writer = encoder.write_header().map_err(|e| e.to_string())?;
     writer.write_image_data(&rgb).map_err(|e| e.to_string())?;
     writer.finish().map_err(|e| e.to_string())?;
@@ -90,7 +93,14 @@ fn pixels(drawing: &Drawing, scale: f64) -> (u32, u32) {
     (side(drawing.width), side(drawing.height))
 }
 
-fn paint<B: DrawingBackend>(drawing: &Drawing, backend: B, scale: f64) -> Result<(), String> {
+/// `lower` moves text down by a share of its size: the bitmap backend centres the whole line, with room for
+/// descenders, while the SVG centres the small letters.
+fn paint<B: DrawingBackend>(
+    drawing: &Drawing,
+    backend: B,
+    scale: f64,
+    lower: f64,
+) -> Result<(), String> {
     if !font_ready() {
         return Err("the built-in font cannot be read".into());
     }
@@ -143,7 +153,7 @@ fn paint<B: DrawingBackend>(drawing: &Drawing, backend: B, scale: f64) -> Result
                 let style = TextStyle::from((FAMILY, size * scale * PER_EM).into_font())
                     .color(&ink)
                     .pos(Pos::new(horizontal, VPos::Center));
-                root.draw_text(text, &style, at(place))
+                root.draw_text(text, &style, at(&(place.0, place.1 + size * lower)))
             }
         };
         drawn.map_err(|e| e.to_string())?;

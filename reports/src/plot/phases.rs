@@ -113,7 +113,7 @@ impl Phases {
                 d.text(place, Anchor::Middle, small, BLACK, &phase.name);
             } else if text_width(&number, small) <= room && explained.len() < NUMBERED {
                 d.text(place, Anchor::Middle, small, BLACK, &number);
-                explained.push(format!("{number} {}", phase.name));
+                explained.push(format!("{number}: {}", phase.name));
             } else {
                 unnamed += 1;
             }
@@ -134,6 +134,7 @@ fn lane_height(font: f64) -> f64 {
 pub fn legend(page: &mut Page, explained: &[String]) {
     if !explained.is_empty() {
         let size = page.font * 0.9;
-        page.words(&format!("Phases: {}", explained.join(" · ")), size, BLACK);
+        let pieces: Vec<&str> = explained.iter().map(String::as_str).collect();
+        page.pieces(&pieces, "  ·  ", size, BLACK);
     }
 }

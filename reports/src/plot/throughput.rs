@@ -16,8 +16,8 @@ const ROWS: usize = 4;
 type Figure = (&'static str, fn(&Latency) -> Option<f64>);
 
 const FIGURES: [Figure; 2] = [
-    ("operations per second", Latency::per_second),
-    ("p99, milliseconds", |l| l.quantile_ms(0.99)),
+    ("ops/s", Latency::per_second),
+    ("p99, ms", |l| l.quantile_ms(0.99)),
 ];
 
 pub(super) fn plots(run: &RunRecord, width: Width) -> Vec<Plot> {
@@ -77,7 +77,12 @@ pub(super) fn plots(run: &RunRecord, width: Width) -> Vec<Plot> {
                 .iter()
                 .map(|l| l.count)
                 .fold(0, u64::saturating_add);
-            format!("{name}: n = {ops} operations, {errors} errors")
+            let (ops, errors) = (ops as f64, errors as f64);
+            format!(
+                "{name}: n = {} operations, {} errors",
+                crate::format::number(ops),
+                crate::format::number(errors)
+            )
         })
         .collect();
     let caption = format!("{}; {}", errors.join("; "), provenance(run, &cells));

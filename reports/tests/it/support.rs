@@ -1,5 +1,4 @@
 //! Hand-made journals: plausible runs, written by a deterministic generator.
-#![expect(dead_code, reason = "each test binary uses a part of it")]
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,9 @@
+//! Tests of judging and rendering on hand-made journals.
+
+mod formats;
+mod gates;
+mod hostile;
+mod journals;
+mod plots;
+mod prefixes;
+mod support;
