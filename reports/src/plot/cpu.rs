@@ -2,7 +2,7 @@
 
 use super::axes::{Axes, Scale, height_below, time_ticks};
 use super::drawing::{Anchor, BLACK, BLUE, Colour, Drawing, VERMILLION};
-use super::page::{EDGE, Page, label_ends, provenance};
+use super::page::{EDGE, Page, label_ends, lead_out, provenance};
 use super::paint::text_width;
 use super::phases::{Phases, legend};
 use super::{Plot, Width, file_name, prepare};
@@ -88,6 +88,7 @@ fn draw(run: &RunRecord, cell: &CellRecord, width: Width) -> Option<Drawing> {
         steps.push(axes.place((*from, *milli)));
         steps.push(axes.place((*to, *milli)));
     }
+    lead_out(d, steps.last(), axes.right, BLUE);
     d.line(steps, BLUE, 2.0);
     if let Some(milli) = budget {
         let y = axes.place_y(milli);

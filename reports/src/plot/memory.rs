@@ -106,6 +106,7 @@ fn draw(run: &RunRecord, cell: &CellRecord, width: Width) -> Option<Drawing> {
         if let [only] = places.as_slice() {
             d.dot(*only, 4.0, *colour);
         }
+        page::lead_out(d, places.last(), axes.right, *colour);
         d.line(places, *colour, *width);
     }
     if let Some(budget) = budget {

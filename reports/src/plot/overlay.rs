@@ -2,7 +2,7 @@
 
 use super::axes::{Axes, Scale, height_below, short, time_ticks};
 use super::drawing::{Anchor, BLACK, COMPARED, Colour, VERMILLION};
-use super::page::{EDGE, Page, label_ends, provenance};
+use super::page::{EDGE, Page, label_ends, lead_out, provenance};
 use super::paint::text_width;
 use super::{Plot, Width, prepare};
 use crate::metric::Metric;
@@ -91,7 +91,11 @@ fn draw(
     axes.draw_y(d, font, 6, short);
     d.text((EDGE, unit_at), Anchor::Start, font, BLACK, "MiB");
     for ((_, points), colour) in lines.iter().zip(COMPARED) {
-        d.line(points.iter().map(|p| axes.place(*p)).collect(), colour, 2.5);
+        let places: Vec<_> = points.iter().map(|p| axes.place(*p)).collect();
+        if direct {
+            lead_out(d, places.last(), axes.right, colour);
+        }
+        d.line(places, colour, 2.5);
     }
     for budget in &budgets {
         let y = axes.place_y(*budget);

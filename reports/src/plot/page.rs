@@ -153,6 +153,15 @@ pub fn fit(words: &str, size: f64, most: f64) -> String {
     String::new()
 }
 
+/// A faint line from the end of a line that ends early to where its label is.
+pub fn lead_out(d: &mut Drawing, end: Option<&(f64, f64)>, right: f64, colour: Colour) {
+    if let Some(&(x, y)) = end
+        && right - x > 8.0
+    {
+        d.line(vec![(x, y), (right, y)], colour.opacity(0.4), 1.0);
+    }
+}
+
 /// Labels at the right end of lines: their places are moved apart until none touches another.
 pub fn label_ends(
     d: &mut Drawing,

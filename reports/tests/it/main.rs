@@ -7,3 +7,4 @@ mod journals;
 mod plots;
 mod prefixes;
 mod support;
+mod tables;
