@@ -153,12 +153,12 @@ pub fn fit(words: &str, size: f64, most: f64) -> String {
     String::new()
 }
 
-/// A faint line from the end of a line that ends early to where its label is.
+/// Thin dashes from the end of a line that ends early to where its label is: a lead and no data.
 pub fn lead_out(d: &mut Drawing, end: Option<&(f64, f64)>, right: f64, colour: Colour) {
     if let Some(&(x, y)) = end
         && right - x > 8.0
     {
-        d.line(vec![(x, y), (right, y)], colour.opacity(0.4), 1.0);
+        d.dashes((x, y), (right, y), colour.opacity(0.5), 1.0);
     }
 }
 

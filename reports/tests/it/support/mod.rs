@@ -235,7 +235,7 @@ fn whole_cell(
     j.push(
         end,
         Some(&id),
-        EventKind::BudgetEvidence(evidence(472.0 * scale.min(1.08))),
+        EventKind::BudgetEvidence(evidence(479.0 * scale)),
     );
     j.push(end, Some(&id), EventKind::Leftovers { items: Vec::new() });
     let outcome = if fail {
