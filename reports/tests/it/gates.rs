@@ -148,6 +148,39 @@ fn no_evidence_is_never_a_pass() {
         c.budget.as_mut().unwrap().peak_bytes = None;
     });
     flips(&blind, PEAK, Errored, ExitCode::Errored);
+    // Resident sets lack page cache and kernel memory: enough to observe, not to judge an enforced limit.
+    let resident = |enforced| {
+        cell(|c| {
+            c.series = vec![reports::record::Series {
+                source: "process:k3s-server".into(),
+                metric: reports::metric::Metric::Rss,
+                points: vec![(1.0, 3e8)],
+            }];
+            let evidence = c.budget.as_mut().unwrap();
+            evidence.peak_bytes = None;
+            evidence.enforced = enforced;
+        })
+    };
+    flips(&resident(true), PEAK, Errored, ExitCode::Errored);
+    assert_eq!(exit_code(&resident(false)), ExitCode::Passed);
+}
+
+#[test]
+fn the_worst_of_two_pieces_of_evidence_is_kept_in_each_field() {
+    let good = support::evidence(100.0);
+    let mut bad = support::evidence(200.0);
+    bad.enforced = false;
+    bad.not_enforced_because = Some("why".into());
+    bad.memory_limit_bytes = None;
+    bad.oom_kills = 2;
+    bad.limit_hits = 3;
+    bad.throttled_share = Some(0.9);
+    bad.stayed_in_cgroup = false;
+    bad.restarts = 4;
+    bad.serving_after_hold = Some(false);
+    bad.hold_ms = 20_000.0;
+    assert_eq!(good.clone().worst_with(&bad), bad);
+    assert_eq!(bad.clone().worst_with(&good), bad);
 }
 
 #[test]
