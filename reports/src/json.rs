@@ -121,7 +121,7 @@ impl Report for Json {
             },
             record: run,
         };
-        let mut text = serde_json::to_string_pretty(&file).map_err(|error| RenderError {
+        let mut text = serde_json::to_string(&file).map_err(|error| RenderError {
             report: self.name(),
             reason: error.to_string(),
         })?;

@@ -20,6 +20,7 @@ pub mod markdown;
 pub mod metric;
 pub mod outcome;
 pub mod overview;
+pub mod plot;
 pub mod record;
 pub mod stats;
 pub mod tables;
@@ -68,6 +69,7 @@ pub static REPORTS: &[&dyn Report] = &[
     &csv::Csv,
     &console::Console,
     &html::Html,
+    &plot::Plots,
 ];
 
 /// One file, for reports that make just one.

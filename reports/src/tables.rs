@@ -26,14 +26,13 @@ pub const NONE: &str = "-";
 #[must_use]
 pub fn cells(run: &RunRecord) -> Table {
     let rows = run.cells.iter().map(|cell| {
-        let ready = cell.time_to_ready().map(|(ms, _)| format::millis(ms));
         let tally = Tally::checks([cell]);
         vec![
             cell.id.clone(),
             cell_outcome(cell).word().to_owned(),
             peak(cell),
             limit(cell),
-            ready.unwrap_or(NONE.into()),
+            ready(cell).unwrap_or(NONE.into()),
             tally.passed.to_string(),
             tally.failed.to_string(),
             tally.skipped.to_string(),
@@ -61,6 +60,21 @@ pub fn peak(cell: &CellRecord) -> String {
             SampledRss => format!("{bytes} (sampled RSS)"),
         }
     })
+}
+
+/// Time to ready, how many starts stand behind it, and whether it is no figure of any board since the
+/// target emulates its processor.
+#[must_use]
+pub fn ready(cell: &CellRecord) -> Option<String> {
+    let (ms, starts) = cell.time_to_ready()?;
+    let mut text = format::millis(ms);
+    if starts > 1 {
+        text.push_str(&format!(" (median of {starts})"));
+    }
+    if cell.spec.target == "qemu" {
+        text.push_str(" (emulated, not a performance figure)");
+    }
+    Some(text)
 }
 
 /// The memory limit, and whether it was only observed.

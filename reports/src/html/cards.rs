@@ -35,14 +35,8 @@ fn card(cell: &CellRecord) -> String {
     }
     line("peak", tables::peak(cell));
     line("limit", tables::limit(cell));
-    match cell.time_to_ready() {
-        Some((ms, 1)) => line("time to ready", format::millis(ms)),
-        Some((ms, n)) => line(
-            "time to ready",
-            format!("{} (median of {n})", format::millis(ms)),
-        ),
-        None => line("time to ready", "not measured".into()),
-    }
+    let ready = tables::ready(cell);
+    line("time to ready", ready.unwrap_or("not measured".into()));
     let tally = Tally::checks([cell]);
     line("checks passed", tally.passed.to_string());
     line("checks failed", tally.failed.to_string());

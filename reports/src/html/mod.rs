@@ -6,16 +6,18 @@
 use std::fmt::Write as _;
 
 use crate::exit::{ExitCode, exit_code};
+use crate::outcome::Outcome;
 use crate::overview::{self, Gravity};
 use crate::record::RunRecord;
 use crate::tables::{self, Table};
-use crate::text::html as escape;
+use crate::text::{html as escape, html_block as escape_inline};
 use crate::{RenderError, RenderedFile, Report, one_file};
 
 mod cards;
 mod checks;
 mod evidence;
 mod footer;
+mod plots;
 
 /// The full report.
 pub struct Html;
@@ -35,6 +37,7 @@ type Section = (&'static str, &'static str, fn(&RunRecord) -> String);
 
 const SECTIONS: &[Section] = &[
     ("cells", "Cells", cards::render),
+    ("plots", "Plots", plots::render),
     ("datastores", "Datastores, side by side", datastores),
     ("checks", "Checks", checks::render),
     ("footprint", "Measurements", measurements),
@@ -92,7 +95,7 @@ fn banners(out: &mut String, run: &RunRecord) {
                 out,
                 "<div class=\"grave specimen\"><strong>{}</strong>{}</div>",
                 overview::SPECIMEN,
-                escape(overview::HOW_TO_GET_K3S)
+                with_commands(overview::HOW_TO_GET_K3S)
             );
         } else {
             let _ = writeln!(out, "<div class=\"grave\">{}</div>", escape(&notice.text));
@@ -115,6 +118,53 @@ fn banners(out: &mut String, run: &RunRecord) {
         overview::word(code),
         escape(rest)
     );
+    reasons(out, run);
+}
+
+/// The gravest findings, right below the headline: what failed before what errored.
+fn reasons(out: &mut String, run: &RunRecord) {
+    const MOST: usize = 6;
+    let verdicts = run
+        .cells
+        .iter()
+        .flat_map(|c| c.verdicts.iter().map(move |v| (c, v)));
+    let mut bad: Vec<_> = verdicts
+        .filter(|(_, v)| v.outcome >= Outcome::Errored)
+        .collect();
+    bad.sort_by_key(|(_, v)| std::cmp::Reverse(v.outcome));
+    if bad.is_empty() {
+        return;
+    }
+    out.push_str("<ul class=\"reasons\">\n");
+    for (cell, v) in bad.iter().take(MOST) {
+        let _ = writeln!(
+            out,
+            "<li>{} {}: {}: {}</li>",
+            tag(v.outcome),
+            escape(&cell.id),
+            escape(&v.what),
+            escape(&v.because)
+        );
+    }
+    if bad.len() > MOST {
+        let _ = writeln!(
+            out,
+            "<li>and {} more, see the verdicts</li>",
+            bad.len() - MOST
+        );
+    }
+    out.push_str("</ul>\n");
+}
+
+/// assay's own words: what stands between backticks is a command.
+fn with_commands(words: &str) -> String {
+    let parts = words.split('`').enumerate();
+    parts
+        .map(|(nth, part)| match nth % 2 {
+            0 => escape_inline(part),
+            _ => format!("<code>{}</code>", escape(part)),
+        })
+        .collect()
 }
 
 fn datastores(run: &RunRecord) -> String {
@@ -166,7 +216,7 @@ fn table(t: &Table, class: &str) -> String {
 }
 
 /// The coloured word of an outcome. The word itself is there, so that colour is never the only sign.
-fn tag(outcome: crate::outcome::Outcome) -> String {
+fn tag(outcome: Outcome) -> String {
     let word = outcome.word();
     format!("<span class=\"tag {word}\">{word}</span>")
 }

@@ -1,6 +1,6 @@
 //! The committed journals are what the generator makes. `ASSAY_WRITE_JOURNALS=1` writes them anew.
 
-mod support;
+use crate::support;
 
 #[test]
 fn committed_journals_are_current() {
