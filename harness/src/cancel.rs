@@ -51,7 +51,9 @@ impl Cancel {
                     _ = terminate.recv() => {}
                 }
                 if nth == 0 {
-                    eprintln!("stopping: cleaning up and writing the report (press again to quit at once)");
+                    eprintln!(
+                        "stopping: cleaning up and writing the report (press again to quit at once)"
+                    );
                     let _ = sender.send(true);
                 } else {
                     eprintln!("quit: run `assay sweep` to remove what may be left");

@@ -34,14 +34,29 @@ pub fn record(cluster: &dyn Cluster, sink: &CellSink, ready: &Ready, boot: &Phas
             ReadyWhen::FirstWrite => "exec_to_first_write",
         };
         let took = at.saturating_duration_since(cluster.started());
-        measure(name, Unit::Milliseconds, took.as_secs_f64() * 1e3, "polled from outside");
+        measure(
+            name,
+            Unit::Milliseconds,
+            took.as_secs_f64() * 1e3,
+            "polled from outside",
+        );
     }
     let newest = |metric| boot.values(metric).last().copied();
     if let Some(used) = newest(Metric::CpuUsed) {
-        measure("cpu_until_first_write", Unit::Milliseconds, used / 1e3, "cgroup CPU accounting");
+        measure(
+            "cpu_until_first_write",
+            Unit::Milliseconds,
+            used / 1e3,
+            "cgroup CPU accounting",
+        );
     }
     if let Some(peak) = newest(Metric::Peak) {
-        measure("peak_until_first_write", Unit::Bytes, peak, "the kernel's high-water mark of usage");
+        measure(
+            "peak_until_first_write",
+            Unit::Bytes,
+            peak,
+            "the kernel's high-water mark of usage",
+        );
     }
     if let Some(anon) = newest(Metric::Anon) {
         measure("anon_at_first_write", Unit::Bytes, anon, "cgroup");

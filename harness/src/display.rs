@@ -22,13 +22,18 @@ impl Live {
         let live = std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
         let spinner = live.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}") {
+            if let Ok(style) =
+                ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}")
+            {
                 bar.set_style(style);
             }
             bar.enable_steady_tick(std::time::Duration::from_millis(125));
             bar
         });
-        Self { spinner, checks: [0; 4] }
+        Self {
+            spinner,
+            checks: [0; 4],
+        }
     }
 
     fn line(&self, event: &Event, line: &str) {
@@ -46,7 +51,10 @@ impl Live {
     }
 
     fn phase(&mut self, event: &Event, phase: &str) {
-        self.status(&format!("{}: {phase}", event.cell.as_deref().unwrap_or("run")));
+        self.status(&format!(
+            "{}: {phase}",
+            event.cell.as_deref().unwrap_or("run")
+        ));
         if self.spinner.is_none() {
             self.line(event, &format!("  {phase}"));
         }
@@ -58,26 +66,46 @@ impl Watcher for Live {
         let cell = event.cell.as_deref().unwrap_or("run");
         match &event.kind {
             EventKind::CellStarted(spec) => {
-                self.line(event, &format!("{cell}: {} {} on {}, budget {}", spec.distribution, spec.version, spec.datastore, spec.budget));
+                self.line(
+                    event,
+                    &format!(
+                        "{cell}: {} {} on {}, budget {}",
+                        spec.distribution, spec.version, spec.datastore, spec.budget
+                    ),
+                );
             }
             EventKind::PhaseStarted { phase, .. } => self.phase(event, phase),
             EventKind::Check(finding) => {
                 self.checks[finding.outcome as usize] += 1;
                 if matches!(finding.outcome, Outcome::Failed | Outcome::Errored) {
                     let reason = finding.reason.as_deref().unwrap_or_default();
-                    self.line(event, &format!("  {} {}: {reason}", finding.outcome.word(), finding.id));
+                    self.line(
+                        event,
+                        &format!("  {} {}: {reason}", finding.outcome.word(), finding.id),
+                    );
                 }
                 self.status(&format!("{cell}: {}", finding.id));
             }
             EventKind::Warning { message } => self.line(event, &format!("  warning: {message}")),
             EventKind::ServerDied { how, .. } => self.line(event, &format!("  the server {how}")),
-            EventKind::ScenarioFinished { suite, scenario, outcome, reason } if *outcome != Outcome::Passed => {
+            EventKind::ScenarioFinished {
+                suite,
+                scenario,
+                outcome,
+                reason,
+            } if *outcome != Outcome::Passed => {
                 let reason = reason.as_deref().unwrap_or_default();
-                self.line(event, &format!("  {} {suite}/{scenario}: {reason}", outcome.word()));
+                self.line(
+                    event,
+                    &format!("  {} {suite}/{scenario}: {reason}", outcome.word()),
+                );
             }
             EventKind::CellFinished { outcome, reason } => {
                 let [passed, skipped, errored, failed] = std::mem::take(&mut self.checks);
-                let reason = reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                let reason = reason
+                    .as_deref()
+                    .map(|reason| format!(" ({reason})"))
+                    .unwrap_or_default();
                 self.line(event, &format!(
                     "{cell}: {}{reason}; checks: {passed} passed, {failed} failed, {errored} errored, {skipped} skipped",
                     outcome.word()

@@ -57,7 +57,15 @@ pub async fn drive(
             let outcome = run_checks(settings, selection, access, sink, tap, cancel).await;
             note(outcome, Some("see the checks".into()));
             for scenario in &selection.scenarios {
-                let cx = Scene { settings, planned, cluster, access, sink, tap, cancel };
+                let cx = Scene {
+                    settings,
+                    planned,
+                    cluster,
+                    access,
+                    sink,
+                    tap,
+                    cancel,
+                };
                 let (outcome, reason) = run_scenario(&cx, selection.suite, *scenario).await;
                 // A skipped scenario has its own line; it does not make the cell a skipped one.
                 if outcome != Outcome::Skipped {
@@ -82,32 +90,53 @@ async fn run_checks(
     tap: &Tap,
     cancel: &Cancel,
 ) -> Outcome {
-    let Access::Kubernetes(api) = access else { return Outcome::Passed };
+    let Access::Kubernetes(api) = access else {
+        return Outcome::Passed;
+    };
     if selection.checks.is_empty() {
         return Outcome::Passed;
     }
-    let _phase = Phase::begin(sink, tap, selection.suite, &format!("{}/checks", selection.suite));
+    let _phase = Phase::begin(
+        sink,
+        tap,
+        selection.suite,
+        &format!("{}/checks", selection.suite),
+    );
     let worst = std::sync::Mutex::new(Outcome::Passed);
     let offer = match check::Offer::discover(api, &[]).await {
         Ok(offer) => Arc::new(offer),
         Err(error) => {
-            sink.warn(format!("no check ran, for what the server offers could not be read: {error}"));
+            sink.warn(format!(
+                "no check ran, for what the server offers could not be read: {error}"
+            ));
             return Outcome::Errored;
         }
     };
-    let options = RunOptions { jobs: settings.jobs, limits: Limits::default(), offer, cancel: cancel.receiver() };
+    let options = RunOptions {
+        jobs: settings.jobs,
+        limits: Limits::default(),
+        offer,
+        cancel: cancel.receiver(),
+    };
     let left = check::run_checks(&selection.checks, api, &options, |finding| {
         if finding.outcome != Outcome::Skipped {
-            let mut worst = worst.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut worst = worst
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             *worst = (*worst).max(finding.outcome);
         }
         sink.emit(EventKind::Check(finding));
     })
     .await;
     if !left.is_empty() {
-        sink.warn(format!("objects that checks made were still there at the deadline: {}", left.join(", ")));
+        sink.warn(format!(
+            "objects that checks made were still there at the deadline: {}",
+            left.join(", ")
+        ));
     }
-    worst.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    worst
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// What a scenario's context is made of.
@@ -148,10 +177,16 @@ async fn run_scenario(
         match tokio::time::timeout(SCENARIO_DEADLINE, scenario.run(&cx)).await {
             Ok(Ok(())) => (Outcome::Passed, None),
             Ok(Err(error)) => (Outcome::Errored, Some(format!("{error:#}"))),
-            Err(_) => (Outcome::Errored, Some(format!("it did not end within {SCENARIO_DEADLINE:?}"))),
+            Err(_) => (
+                Outcome::Errored,
+                Some(format!("it did not end within {SCENARIO_DEADLINE:?}")),
+            ),
         }
     } else {
-        let reason = format!("{} does not serve the API that it needs", scene.planned.distribution.name());
+        let reason = format!(
+            "{} does not serve the API that it needs",
+            scene.planned.distribution.name()
+        );
         (Outcome::Skipped, Some(reason))
     };
     scene.sink.emit(EventKind::ScenarioFinished {
@@ -160,7 +195,10 @@ async fn run_scenario(
         outcome,
         reason: reason.clone(),
     });
-    (outcome, reason.map(|reason| format!("{suite}/{}: {reason}", scenario.name())))
+    (
+        outcome,
+        reason.map(|reason| format!("{suite}/{}: {reason}", scenario.name())),
+    )
 }
 
 fn etcd_metrics(scene: &Scene<'_>) -> Option<String> {
@@ -182,10 +220,17 @@ pub async fn still_serving(access: &Access) -> anyhow::Result<()> {
     match access {
         Access::Kubernetes(api) => {
             let response = api.send(Request::get("/readyz")).await?;
-            anyhow::ensure!(response.status == 200, "/readyz answered {}", response.summary());
+            anyhow::ensure!(
+                response.status == 200,
+                "/readyz answered {}",
+                response.summary()
+            );
         }
         Access::Etcd(client) => {
-            client.revision().await.context("etcd did not tell its revision")?;
+            client
+                .revision()
+                .await
+                .context("etcd did not tell its revision")?;
         }
     }
     Ok(())

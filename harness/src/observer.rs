@@ -9,7 +9,10 @@ const TICKS_PER_SECOND: f64 = 100.0;
 #[must_use]
 pub fn observe() -> Observer {
     Observer {
-        cpu_ms: fs_err::read_to_string("/proc/self/stat").ok().and_then(|text| cpu_ms(&text)).unwrap_or(0.0),
+        cpu_ms: fs_err::read_to_string("/proc/self/stat")
+            .ok()
+            .and_then(|text| cpu_ms(&text))
+            .unwrap_or(0.0),
         max_rss_bytes: fs_err::read_to_string("/proc/self/status")
             .ok()
             .and_then(|text| high_water(&text))
@@ -26,7 +29,9 @@ fn cpu_ms(stat: &str) -> Option<f64> {
 }
 
 fn high_water(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -37,8 +42,14 @@ mod tests {
 
     #[test]
     fn own_figures_are_read() {
-        assert_eq!(cpu_ms("12 (a) b) R 1 2 3 4 5 6 7 8 9 10 150 50 0"), Some(2000.0));
-        assert_eq!(high_water("Name:\tx\nVmHWM:\t   2048 kB\n"), Some(2 * 1024 * 1024));
+        assert_eq!(
+            cpu_ms("12 (a) b) R 1 2 3 4 5 6 7 8 9 10 150 50 0"),
+            Some(2000.0)
+        );
+        assert_eq!(
+            high_water("Name:\tx\nVmHWM:\t   2048 kB\n"),
+            Some(2 * 1024 * 1024)
+        );
         assert!(observe().max_rss_bytes > 0);
     }
 }

@@ -43,10 +43,17 @@ pub fn cells(
                 .filter(|need| need.only_for.is_none_or(|only| only == datastore))
                 .find(|need| !binaries.contains_key(need.name))
                 .map(|need| {
-                    missing.get(need.name).cloned().unwrap_or_else(|| format!("{} was not found", need.name))
+                    missing
+                        .get(need.name)
+                        .cloned()
+                        .unwrap_or_else(|| format!("{} was not found", need.name))
                 });
             PlannedCell {
-                id: format!("{target}-{}-{datastore}-{}", distribution.name(), slug(&budget.name)),
+                id: format!(
+                    "{target}-{}-{datastore}-{}",
+                    distribution.name(),
+                    slug(&budget.name)
+                ),
                 distribution,
                 datastore,
                 budget: budget.clone(),
@@ -58,7 +65,15 @@ pub fn cells(
 
 /// A budget's text made fit for a folder's name.
 fn slug(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -71,7 +86,14 @@ mod tests {
         let binaries = BTreeMap::from([("assay", PathBuf::from("/bin/assay"))]);
         let missing = BTreeMap::from([("etcd", "etcd is not on PATH".to_owned())]);
         let both = [Datastore::Sqlite, Datastore::Etcd];
-        let cells = cells("native", &Reference, &both, &"768Mi/1.5".parse().unwrap(), &binaries, &missing);
+        let cells = cells(
+            "native",
+            &Reference,
+            &both,
+            &"768Mi/1.5".parse().unwrap(),
+            &binaries,
+            &missing,
+        );
         assert_eq!(cells[0].id, "native-reference-sqlite-768Mi-1.5");
         assert_eq!(cells[0].skip, None);
         assert_eq!(cells[1].skip.as_deref(), Some("etcd is not on PATH"));

@@ -38,7 +38,9 @@ pub async fn wait(
     last_seen: &std::sync::Mutex<String>,
 ) -> anyhow::Result<Ready> {
     let note = |text: String| {
-        *last_seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = text;
+        *last_seen
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = text;
     };
     let mut access = None;
     let mut milestones = Vec::new();
@@ -48,17 +50,22 @@ pub async fn wait(
                 access = Some(listening(file, run, &note).await?);
             }
             (ReadyWhen::Http200(path), file) => {
-                let access = access.as_ref().context("failed to wait for HTTP: the port was not awaited first")?;
+                let access = access
+                    .as_ref()
+                    .context("failed to wait for HTTP: the port was not awaited first")?;
                 http_200(access, file, path, &note).await?;
             }
             (ReadyWhen::FirstWrite, _) => {
-                let access = access.as_ref().context("failed to write: the port was not awaited first")?;
+                let access = access
+                    .as_ref()
+                    .context("failed to write: the port was not awaited first")?;
                 first_write(access, run, &note).await?;
             }
         }
         milestones.push((*condition, Instant::now()));
     }
-    let access = access.context("failed to reach the server: the distribution names no condition of readiness")?;
+    let access = access
+        .context("failed to reach the server: the distribution names no condition of readiness")?;
     Ok(Ready { access, milestones })
 }
 
@@ -82,11 +89,16 @@ async fn try_listening(file: &AccessFile, run: &str) -> anyhow::Result<Access> {
             if url.is_none() {
                 touch(&server_of(path)?).await?;
             }
-            Ok(Access::Kubernetes(Api::new(api::client(path, url.as_deref()).await?, run)))
+            Ok(Access::Kubernetes(Api::new(
+                api::client(path, url.as_deref()).await?,
+                run,
+            )))
         }
         AccessFile::Etcd { url } => {
             touch(url).await?;
-            Ok(Access::Etcd(fixtures::etcd::client::Client::connect(url, None).await?))
+            Ok(Access::Etcd(
+                fixtures::etcd::client::Client::connect(url, None).await?,
+            ))
         }
     }
 }
@@ -94,20 +106,38 @@ async fn try_listening(file: &AccessFile, run: &str) -> anyhow::Result<Access> {
 /// The server that a kubeconfig names.
 fn server_of(path: &std::path::Path) -> anyhow::Result<String> {
     let file = kube::config::Kubeconfig::read_from(path)?;
-    let cluster = file.clusters.first().and_then(|named| named.cluster.as_ref());
-    cluster.and_then(|cluster| cluster.server.clone()).context("the kubeconfig names no server")
+    let cluster = file
+        .clusters
+        .first()
+        .and_then(|named| named.cluster.as_ref());
+    cluster
+        .and_then(|cluster| cluster.server.clone())
+        .context("the kubeconfig names no server")
 }
 
 /// Whether the port behind a URL accepts TCP.
 async fn touch(url: &str) -> anyhow::Result<()> {
-    let uri: http::Uri = url.parse().with_context(|| format!("failed to read the address {url}"))?;
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let uri: http::Uri = url
+        .parse()
+        .with_context(|| format!("failed to read the address {url}"))?;
+    let host = uri
+        .host()
+        .unwrap_or_default()
+        .trim_matches(['[', ']'])
+        .to_owned();
     let port = uri.port_u16().unwrap_or(443);
-    tokio::net::TcpStream::connect((host.as_str(), port)).await.with_context(|| format!("port {port} is closed"))?;
+    tokio::net::TcpStream::connect((host.as_str(), port))
+        .await
+        .with_context(|| format!("port {port} is closed"))?;
     Ok(())
 }
 
-async fn http_200(access: &Access, file: &AccessFile, path: &str, note: &impl Fn(String)) -> anyhow::Result<()> {
+async fn http_200(
+    access: &Access,
+    file: &AccessFile,
+    path: &str,
+    note: &impl Fn(String),
+) -> anyhow::Result<()> {
     let plain = reqwest::Client::new();
     loop {
         let seen = match (access, file) {
@@ -116,12 +146,16 @@ async fn http_200(access: &Access, file: &AccessFile, path: &str, note: &impl Fn
                 Ok(response) => format!("{path} answered {}", response.summary()),
                 Err(error) => error.to_string(),
             },
-            (Access::Etcd(_), AccessFile::Etcd { url }) => match plain.get(format!("{url}{path}")).send().await {
-                Ok(response) if response.status() == 200 => return Ok(()),
-                Ok(response) => format!("{path} answered {}", response.status()),
-                Err(error) => error.to_string(),
-            },
-            (Access::Etcd(_), AccessFile::Kubeconfig { .. }) => bail!("failed to ask {path}: no URL"),
+            (Access::Etcd(_), AccessFile::Etcd { url }) => {
+                match plain.get(format!("{url}{path}")).send().await {
+                    Ok(response) if response.status() == 200 => return Ok(()),
+                    Ok(response) => format!("{path} answered {}", response.status()),
+                    Err(error) => error.to_string(),
+                }
+            }
+            (Access::Etcd(_), AccessFile::Kubeconfig { .. }) => {
+                bail!("failed to ask {path}: no URL")
+            }
         };
         note(seen);
         tokio::time::sleep(REQUEST_PAUSE).await;
@@ -151,12 +185,24 @@ async fn first_configmap(api: &Api, run: &str) -> anyhow::Result<()> {
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": FIRST, "labels": {"assay.dev/run": run}}, "data": {"run": run},
     });
-    let made = api.send(Request::new(http::Method::POST, all).body(body)).await?;
+    let made = api
+        .send(Request::new(http::Method::POST, all).body(body))
+        .await?;
     // 409: an earlier round wrote it and lost the answer.
-    anyhow::ensure!(matches!(made.status, 201 | 409), "create answered {}", made.summary());
+    anyhow::ensure!(
+        matches!(made.status, 201 | 409),
+        "create answered {}",
+        made.summary()
+    );
     let read = api.send(Request::get(one.as_str())).await?;
-    anyhow::ensure!(read.body["data"]["run"] == run, "read back {}", read.summary());
-    let gone = api.send(Request::new(http::Method::DELETE, one.as_str())).await?;
+    anyhow::ensure!(
+        read.body["data"]["run"] == run,
+        "read back {}",
+        read.summary()
+    );
+    let gone = api
+        .send(Request::new(http::Method::DELETE, one.as_str()))
+        .await?;
     anyhow::ensure!(gone.is_success(), "delete answered {}", gone.summary());
     Ok(())
 }

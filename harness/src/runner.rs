@@ -65,7 +65,9 @@ impl SamplerCost {
         self.cpu_ms += stats.cpu.as_secs_f64() * 1e3;
         self.wall_ms += stats.wall.as_secs_f64() * 1e3;
         self.samples += stats.samples;
-        self.worst_lateness_ms = self.worst_lateness_ms.max(stats.worst_lateness.as_secs_f64() * 1e3);
+        self.worst_lateness_ms = self
+            .worst_lateness_ms
+            .max(stats.worst_lateness.as_secs_f64() * 1e3);
     }
 }
 
@@ -97,7 +99,10 @@ pub async fn run_cell(
         }
     };
     let command = command_words(cluster.as_ref());
-    sink.at(cluster.started(), EventKind::CellStarted(spec(settings, planned, command)));
+    sink.at(
+        cluster.started(),
+        EventKind::CellStarted(spec(settings, planned, command)),
+    );
     let tap = Tap::default();
     let sampler = match start_sampler(cluster.as_ref(), sink, &tap) {
         Ok(sampler) => Some(sampler),
@@ -106,13 +111,24 @@ pub async fn run_cell(
             None
         }
     };
-    let (outcome, reason) =
-        serve(settings, planned, cluster.as_ref(), sink, &tap, cancel, sampler.as_ref()).await;
+    let (outcome, reason) = serve(
+        settings,
+        planned,
+        cluster.as_ref(),
+        sink,
+        &tap,
+        cancel,
+        sampler.as_ref(),
+    )
+    .await;
     if let Some(sampler) = sampler {
         cost.add(&sampler.driver.stop());
     }
     if settings.keep {
-        sink.warn(format!("--keep: {} was left behind for a look", cell.work.display()));
+        sink.warn(format!(
+            "--keep: {} was left behind for a look",
+            cell.work.display()
+        ));
     }
     let leftovers = cluster.destroy().await;
     sink.emit(EventKind::Leftovers { items: leftovers });
@@ -165,13 +181,29 @@ async fn serve(
     let driven = drive(settings, planned, cluster, &ready.access, sink, tap, cancel).await;
     let (serving, restarts, result) = match driven {
         Driven::Done { outcome, reason } => {
-            let serving = hold(settings, cluster, &ready.access, sink, tap, cancel, ready_at).await;
+            let serving = hold(
+                settings,
+                cluster,
+                &ready.access,
+                sink,
+                tap,
+                cancel,
+                ready_at,
+            )
+            .await;
             let restarts = u64::from(serving.is_none());
             (serving, restarts, (outcome, reason))
         }
         Driven::Died(exit) => {
             let how = died(cluster, sink, &exit);
-            (Some(false), 1, (Outcome::Errored, Some(format!("the server {how} while it was driven"))))
+            (
+                Some(false),
+                1,
+                (
+                    Outcome::Errored,
+                    Some(format!("the server {how} while it was driven")),
+                ),
+            )
         }
         Driven::Interrupted => (None, 0, (Outcome::Errored, Some("interrupted".into()))),
     };
@@ -201,14 +233,24 @@ async fn hold(
     }
     for process in cluster.processes() {
         let mut readings = vec![(reports::metric::Metric::Rss, process.rss_bytes as f64)];
-        readings.extend(process.pss_bytes.map(|pss| (reports::metric::Metric::Pss, pss as f64)));
-        sink.emit(EventKind::Sample { source: format!("process:{}", text::tame(&process.name)), readings });
+        readings.extend(
+            process
+                .pss_bytes
+                .map(|pss| (reports::metric::Metric::Pss, pss as f64)),
+        );
+        sink.emit(EventKind::Sample {
+            source: format!("process:{}", text::tame(&process.name)),
+            readings,
+        });
     }
-    let still = tokio::time::timeout(Duration::from_secs(10), crate::drive::still_serving(access)).await;
+    let still =
+        tokio::time::timeout(Duration::from_secs(10), crate::drive::still_serving(access)).await;
     match still {
         Ok(Ok(())) => Some(true),
         Ok(Err(error)) => {
-            sink.warn(format!("the server did not answer at the end of the hold period: {error:#}"));
+            sink.warn(format!(
+                "the server did not answer at the end of the hold period: {error:#}"
+            ));
             Some(false)
         }
         Err(_) => {
@@ -234,7 +276,13 @@ fn start_sampler(cluster: &dyn Cluster, sink: &CellSink, tap: &Tap) -> anyhow::R
             if source != "host-pressure" {
                 tap.push(at, &readings);
             }
-            sink.at(at, EventKind::Sample { source: source.to_owned(), readings });
+            sink.at(
+                at,
+                EventKind::Sample {
+                    source: source.to_owned(),
+                    readings,
+                },
+            );
         }),
     )?;
     Ok(Sampling { driver, rate })
@@ -247,11 +295,20 @@ fn died(cluster: &dyn Cluster, sink: &CellSink, exit: &crate::target::Exit) -> S
         (_, _, Some(code)) => format!("exited with code {code}"),
         _ => "ended in an unknown way".to_owned(),
     };
-    sink.emit(EventKind::ServerDied { how: how.clone(), log_tail: text::log_tail(cluster.log()) });
+    sink.emit(EventKind::ServerDied {
+        how: how.clone(),
+        log_tail: text::log_tail(cluster.log()),
+    });
     how
 }
 
-fn evidence(cluster: &dyn Cluster, sink: &CellSink, restarts: u64, serving: Option<bool>, held: Duration) {
+fn evidence(
+    cluster: &dyn Cluster,
+    sink: &CellSink,
+    restarts: u64,
+    serving: Option<bool>,
+    held: Duration,
+) {
     let mut evidence = cluster.budget_evidence();
     evidence.restarts = restarts;
     evidence.serving_after_hold = serving;

@@ -61,11 +61,23 @@ impl ScenarioContext<'_> {
     /// Begins a phase; it ends when the guard is dropped or [`Phase::end`]ed.
     #[must_use]
     pub fn phase(&self, name: &str) -> Phase {
-        Phase::begin(self.sink, self.tap, self.suite, &format!("{}/{name}", self.scenario))
+        Phase::begin(
+            self.sink,
+            self.tap,
+            self.suite,
+            &format!("{}/{name}", self.scenario),
+        )
     }
 
     /// Records a figure.
-    pub fn measure(&self, name: &str, unit: Unit, value: f64, labels: &[(&str, String)], source: &str) {
+    pub fn measure(
+        &self,
+        name: &str,
+        unit: Unit,
+        value: f64,
+        labels: &[(&str, String)],
+        source: &str,
+    ) {
         self.measure_of(name, unit, value, labels, None, source);
     }
 
@@ -112,7 +124,11 @@ impl ScenarioContext<'_> {
                 .iter_recorded()
                 .map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value()))
                 .collect(),
-            min_us: if histogram.is_empty() { 0 } else { histogram.min() },
+            min_us: if histogram.is_empty() {
+                0
+            } else {
+                histogram.min()
+            },
             max_us: histogram.max(),
         }));
     }
@@ -130,7 +146,10 @@ impl ScenarioContext<'_> {
 }
 
 fn owned(labels: &[(&str, String)]) -> BTreeMap<String, String> {
-    labels.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()
+    labels
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), value.clone()))
+        .collect()
 }
 
 /// One sample: a moment, and values by metric.
@@ -154,12 +173,19 @@ impl Tap {
     pub fn push(&self, at: Instant, values: &[(Metric, f64)]) {
         let mut readings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if readings.len() < TAP_CAPACITY {
-            readings.push(Reading { at, values: values.iter().copied().collect() });
+            readings.push(Reading {
+                at,
+                values: values.iter().copied().collect(),
+            });
         }
     }
 
     fn newest(&self) -> Option<Reading> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .last()
+            .cloned()
     }
 
     /// Keeps only the newest sample, the starting point of the next phase.
@@ -172,7 +198,11 @@ impl Tap {
 
     fn since(&self, start: Instant) -> Vec<Reading> {
         let readings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        readings.iter().filter(|reading| reading.at >= start).cloned().collect()
+        readings
+            .iter()
+            .filter(|reading| reading.at >= start)
+            .cloned()
+            .collect()
     }
 }
 
@@ -188,14 +218,28 @@ impl Phase {
     pub(crate) fn begin(sink: &CellSink, tap: &Tap, suite: &str, name: &str) -> Self {
         tap.restart();
         let start = Instant::now();
-        sink.at(start, EventKind::PhaseStarted { suite: suite.into(), phase: name.into() });
-        Self { sink: sink.clone(), tap: tap.clone(), name: name.into(), start }
+        sink.at(
+            start,
+            EventKind::PhaseStarted {
+                suite: suite.into(),
+                phase: name.into(),
+            },
+        );
+        Self {
+            sink: sink.clone(),
+            tap: tap.clone(),
+            name: name.into(),
+            start,
+        }
     }
 
     /// What was sampled so far.
     #[must_use]
     pub fn so_far(&self) -> PhaseSamples {
-        PhaseSamples { length: self.start.elapsed(), readings: self.tap.since(self.start) }
+        PhaseSamples {
+            length: self.start.elapsed(),
+            readings: self.tap.since(self.start),
+        }
     }
 
     /// Ends it and returns what was sampled.
@@ -206,7 +250,9 @@ impl Phase {
 
 impl Drop for Phase {
     fn drop(&mut self) {
-        self.sink.emit(EventKind::PhaseEnded { phase: self.name.clone() });
+        self.sink.emit(EventKind::PhaseEnded {
+            phase: self.name.clone(),
+        });
     }
 }
 
@@ -223,15 +269,21 @@ impl PhaseSamples {
     /// The values of a metric, in order of time.
     #[must_use]
     pub fn values(&self, metric: Metric) -> Vec<f64> {
-        self.readings.iter().filter_map(|reading| reading.values.get(&metric).copied()).collect()
+        self.readings
+            .iter()
+            .filter_map(|reading| reading.values.get(&metric).copied())
+            .collect()
     }
 
     /// Growth of a cumulative metric per second between the first and the last sample that have it.
     /// `None` with fewer than two samples: a rate of nothing is not zero.
     #[must_use]
     pub fn rate(&self, metric: Metric) -> Option<f64> {
-        let having: Vec<_> =
-            self.readings.iter().filter_map(|r| Some((r.at, *r.values.get(&metric)?))).collect();
+        let having: Vec<_> = self
+            .readings
+            .iter()
+            .filter_map(|r| Some((r.at, *r.values.get(&metric)?)))
+            .collect();
         let (first, last) = (having.first()?, having.last()?);
         let seconds = last.0.duration_since(first.0).as_secs_f64();
         (seconds > 0.0).then(|| (last.1 - first.1) / seconds)

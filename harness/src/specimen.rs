@@ -13,7 +13,10 @@ use clap::Parser;
 use fixtures::reference::{DatastoreChoice, Options};
 
 #[derive(Debug, Parser)]
-#[command(name = "assay __specimen", about = "The reference distribution; started by assay itself")]
+#[command(
+    name = "assay __specimen",
+    about = "The reference distribution; started by assay itself"
+)]
 struct Args {
     #[arg(long)]
     data_dir: PathBuf,
@@ -52,7 +55,13 @@ fn run(args: Args) -> anyhow::Result<()> {
         None => (DatastoreChoice::Sqlite, None),
         Some(binary) => {
             let (child, endpoint) = start_etcd(binary, &args)?;
-            (DatastoreChoice::Etcd { endpoint, tls: None }, Some(child))
+            (
+                DatastoreChoice::Etcd {
+                    endpoint,
+                    tls: None,
+                },
+                Some(child),
+            )
         }
     };
     let served = fixtures::reference::run(Options {
@@ -77,14 +86,31 @@ fn start_etcd(binary: &std::path::Path, args: &Args) -> anyhow::Result<(Child, S
     command
         .current_dir(&args.data_dir)
         .args(["--name", "assay", "--data-dir", "etcd"])
-        .args(["--listen-client-urls", "unix://etcd.sock:0", "--advertise-client-urls", "unix://etcd.sock:0"])
-        .args(["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer])
+        .args([
+            "--listen-client-urls",
+            "unix://etcd.sock:0",
+            "--advertise-client-urls",
+            "unix://etcd.sock:0",
+        ])
+        .args([
+            "--listen-peer-urls",
+            peer,
+            "--initial-advertise-peer-urls",
+            peer,
+        ])
         .args(["--initial-cluster", &format!("assay={peer}")])
-        .args(["--snapshot-count", "10000", "--experimental-watch-progress-notify-interval", "5s"]);
+        .args([
+            "--snapshot-count",
+            "10000",
+            "--experimental-watch-progress-notify-interval",
+            "5s",
+        ]);
     if let Some(metrics) = &args.etcd_metrics {
         command.args(["--listen-metrics-urls", metrics]);
     }
-    let mut child = command.spawn().with_context(|| format!("failed to start etcd from {}", binary.display()))?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("failed to start etcd from {}", binary.display()))?;
     await_socket(&mut child, &args.data_dir.join("etcd.sock:0"))?;
     Ok((child, endpoint))
 }
@@ -94,9 +120,14 @@ fn await_socket(etcd: &mut Child, socket: &std::path::Path) -> anyhow::Result<()
     let until = Instant::now() + ETCD_WITHIN;
     while std::os::unix::net::UnixStream::connect(socket).is_err() {
         if let Some(status) = etcd.try_wait()? {
-            anyhow::bail!("failed to start etcd: it ended with {status}; its own words stand above");
+            anyhow::bail!(
+                "failed to start etcd: it ended with {status}; its own words stand above"
+            );
         }
-        anyhow::ensure!(Instant::now() < until, "failed to start etcd: no socket within {ETCD_WITHIN:?}");
+        anyhow::ensure!(
+            Instant::now() < until,
+            "failed to start etcd: no socket within {ETCD_WITHIN:?}"
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())

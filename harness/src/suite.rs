@@ -36,11 +36,21 @@ impl Selection {
 ///
 /// # Errors
 /// With a usage message, when there is no such suite or the filter selects nothing.
-pub fn select(suites: &'static [Suite], name: &str, filter: Option<&str>) -> Result<Vec<Selection>, String> {
-    let chosen: Vec<&Suite> = suites.iter().filter(|suite| name == "all" || suite.name == name).collect();
+pub fn select(
+    suites: &'static [Suite],
+    name: &str,
+    filter: Option<&str>,
+) -> Result<Vec<Selection>, String> {
+    let chosen: Vec<&Suite> = suites
+        .iter()
+        .filter(|suite| name == "all" || suite.name == name)
+        .collect();
     if chosen.is_empty() {
         let names: Vec<&str> = suites.iter().map(|suite| suite.name).collect();
-        return Err(format!("there is no suite {name:?}; choose one of all, {}", names.join(", ")));
+        return Err(format!(
+            "there is no suite {name:?}; choose one of all, {}",
+            names.join(", ")
+        ));
     }
     let matches = |text: &str| filter.is_none_or(|filter| text.contains(filter));
     let selected: Vec<Selection> = chosen

@@ -13,7 +13,11 @@ pub fn log_tail(path: &std::path::Path) -> String {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(TAIL_LINES);
-    lines[from..].iter().map(|line| tame(line)).collect::<Vec<_>>().join("\n")
+    lines[from..]
+        .iter()
+        .map(|line| tame(line))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn tail_bytes(path: &std::path::Path, most: u64) -> std::io::Result<Vec<u8>> {
@@ -29,8 +33,11 @@ fn tail_bytes(path: &std::path::Path, most: u64) -> std::io::Result<Vec<u8>> {
 /// One line, capped, without control characters, secrets redacted.
 #[must_use]
 pub fn tame(line: &str) -> String {
-    let visible: String =
-        line.chars().filter(|c| *c == '\t' || !c.is_control()).take(LINE_CHARS).collect();
+    let visible: String = line
+        .chars()
+        .filter(|c| *c == '\t' || !c.is_control())
+        .take(LINE_CHARS)
+        .collect();
     redact(&visible)
 }
 
@@ -58,7 +65,10 @@ pub fn redact(text: &str) -> String {
 
 fn is_secret_key(key: &str) -> bool {
     let key = key.trim_start_matches('-').to_ascii_lowercase();
-    matches!(key.as_str(), "token" | "agent-token" | "k3s_token" | "password" | "secret")
+    matches!(
+        key.as_str(),
+        "token" | "agent-token" | "k3s_token" | "password" | "secret"
+    )
 }
 
 #[cfg(test)]
@@ -67,9 +77,18 @@ mod tests {
 
     #[test]
     fn secrets_do_not_pass() {
-        assert_eq!(redact("join with K10abc::server:pw now"), "join with [redacted] now");
-        assert_eq!(redact("k3s server --token hunter2 -v"), "k3s server --token [redacted] -v");
-        assert_eq!(redact("Authorization: Bearer abc.def"), "Authorization: Bearer [redacted]");
+        assert_eq!(
+            redact("join with K10abc::server:pw now"),
+            "join with [redacted] now"
+        );
+        assert_eq!(
+            redact("k3s server --token hunter2 -v"),
+            "k3s server --token [redacted] -v"
+        );
+        assert_eq!(
+            redact("Authorization: Bearer abc.def"),
+            "Authorization: Bearer [redacted]"
+        );
         assert_eq!(redact("--token=hunter2 x"), "--token=[redacted] x");
     }
 
@@ -83,7 +102,11 @@ mod tests {
     fn only_the_end_of_a_log_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        fs_err::write(&path, (0..100).map(|n| format!("line {n}\n")).collect::<String>()).unwrap();
+        fs_err::write(
+            &path,
+            (0..100).map(|n| format!("line {n}\n")).collect::<String>(),
+        )
+        .unwrap();
         let tail = log_tail(&path);
         assert_eq!(tail.lines().count(), TAIL_LINES);
         assert!(tail.ends_with("line 99"));

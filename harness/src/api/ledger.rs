@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::deadline::{wait_for, Seen, WaitError};
+use super::deadline::{Seen, WaitError, wait_for};
 use super::{Api, ApiError, PatchKind};
 
 /// One object to remove.
@@ -36,7 +36,10 @@ impl Ledger {
 
     /// Takes an entry back: the object turned out to be somebody else's.
     pub fn leave(&self, path: &str) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).retain(|entry| entry.path != path);
+        self.entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|entry| entry.path != path);
     }
 
     fn take(&self) -> Vec<Entry> {
@@ -55,9 +58,17 @@ impl Api {
         let api = self.clean();
         for Entry { path, namespace } in &entries {
             if !namespace {
-                let _ = api.patch(path, PatchKind::Merge, json!({"metadata": {"finalizers": null}})).await;
+                let _ = api
+                    .patch(
+                        path,
+                        PatchKind::Merge,
+                        json!({"metadata": {"finalizers": null}}),
+                    )
+                    .await;
             }
-            let _ = api.delete(path, &[("propagationPolicy", "Background")]).await;
+            let _ = api
+                .delete(path, &[("propagationPolicy", "Background")])
+                .await;
         }
         entries.into_iter().map(|entry| entry.path).collect()
     }

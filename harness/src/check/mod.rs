@@ -21,7 +21,7 @@ pub use expect::name;
 pub use fault::{CheckFault, CheckResult};
 pub use one::run_check;
 pub use requirement::{Offer, Requirement};
-pub use run::{run_checks, RunOptions};
+pub use run::{RunOptions, run_checks};
 pub use watching::Watching;
 
 /// The suite that checks belong to.

@@ -27,7 +27,10 @@ pub(super) fn run(args: &Args, suites: &'static [Suite]) -> Result<ExitCode, Com
         Format::Human => human(suites),
         Format::Json => {
             let all: Vec<_> = suites.iter().map(as_json).collect();
-            println!("{}", serde_json::to_string_pretty(&all).map_err(anyhow::Error::from)?);
+            println!(
+                "{}",
+                serde_json::to_string_pretty(&all).map_err(anyhow::Error::from)?
+            );
         }
     }
     Ok(ExitCode::Passed)
@@ -37,7 +40,11 @@ fn human(suites: &[Suite]) {
     for suite in suites {
         println!("{}", suite.name);
         for scenario in suite.scenarios {
-            println!("  {:<52} {}", format!("{}/{}", suite.name, scenario.name()), scenario.title());
+            println!(
+                "  {:<52} {}",
+                format!("{}/{}", suite.name, scenario.name()),
+                scenario.title()
+            );
         }
         for check in (suite.checks)() {
             println!("  {:<52} {}", check.id, check.title);

@@ -106,7 +106,11 @@ async fn run(cli: Cli, suites: &'static [Suite]) -> Result<ExitCode, CommandErro
         Command::List(args) => list::run(&args, suites),
         Command::Doctor(args) => {
             let able = crate::doctor::run_doctor(&args).await? == 0;
-            Ok(if able { ExitCode::Passed } else { ExitCode::Errored })
+            Ok(if able {
+                ExitCode::Passed
+            } else {
+                ExitCode::Errored
+            })
         }
         Command::Report(args) => report::run(&args),
         Command::Sweep(args) => sweep::run(&args),

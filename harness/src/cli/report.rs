@@ -26,8 +26,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let formats = chosen(&args.format)?;
     let record = load(&args.run)?;
     let out = args.out.as_deref().unwrap_or(&args.run);
-    render(&record, &formats, out).map_err(|error| CommandError::Usage(format!("{error:#}; choose another --out")))?;
-    print!("{}", reports::console::summary(&record, super::suite::colour()));
+    render(&record, &formats, out)
+        .map_err(|error| CommandError::Usage(format!("{error:#}; choose another --out")))?;
+    print!(
+        "{}",
+        reports::console::summary(&record, super::suite::colour())
+    );
     println!("report: {}", out.join("report.html").display());
     Ok(reports::exit_code(&record))
 }
@@ -39,10 +43,17 @@ fn chosen(names: &[String]) -> Result<Vec<&'static dyn Report>, CommandError> {
     names
         .iter()
         .map(|name| {
-            REPORTS.iter().copied().find(|report| report.name() == name).ok_or_else(|| {
-                let known: Vec<_> = REPORTS.iter().map(|report| report.name()).collect();
-                CommandError::Usage(format!("there is no format {name:?}; choose from {}", known.join(", ")))
-            })
+            REPORTS
+                .iter()
+                .copied()
+                .find(|report| report.name() == name)
+                .ok_or_else(|| {
+                    let known: Vec<_> = REPORTS.iter().map(|report| report.name()).collect();
+                    CommandError::Usage(format!(
+                        "there is no format {name:?}; choose from {}",
+                        known.join(", ")
+                    ))
+                })
         })
         .collect()
 }
@@ -51,17 +62,24 @@ fn chosen(names: &[String]) -> Result<Vec<&'static dyn Report>, CommandError> {
 pub(super) fn load(run: &Path) -> Result<RunRecord, CommandError> {
     let journal = run.join("events.jsonl");
     let bytes = fs_err::read(&journal).map_err(|error| {
-        CommandError::Usage(format!("failed to read a run: {error}; name a folder that holds events.jsonl"))
+        CommandError::Usage(format!(
+            "failed to read a run: {error}; name a folder that holds events.jsonl"
+        ))
     })?;
     let text = String::from_utf8_lossy(&bytes);
-    let mut record = RunRecord::from_journal(&text)
-        .map_err(|error| CommandError::Usage(format!("failed to read {}: {error}", journal.display())))?;
+    let mut record = RunRecord::from_journal(&text).map_err(|error| {
+        CommandError::Usage(format!("failed to read {}: {error}", journal.display()))
+    })?;
     reports::judge(&mut record);
     Ok(record)
 }
 
 /// Renders a judged run; one format's failure does not keep the others from being written.
-pub(super) fn render(record: &RunRecord, formats: &[&dyn Report], out: &Path) -> anyhow::Result<()> {
+pub(super) fn render(
+    record: &RunRecord,
+    formats: &[&dyn Report],
+    out: &Path,
+) -> anyhow::Result<()> {
     let mut failure = None;
     for report in formats {
         let written = report
@@ -73,5 +91,7 @@ pub(super) fn render(record: &RunRecord, formats: &[&dyn Report], out: &Path) ->
             failure.get_or_insert(error);
         }
     }
-    failure.map_or(Ok(()), Err).context("failed to write the whole report")
+    failure
+        .map_or(Ok(()), Err)
+        .context("failed to write the whole report")
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::CommandError;
 use crate::artifact::args::{EtcdArgs, K3sArgs, host_arch};
 use crate::artifact::{
-    ArtifactError, AutoK3s, Progress, Resolved, find_k3s, progress, resolve_etcd, resolve_k3s, resolve_k3s_auto,
+    ArtifactError, AutoK3s, Progress, Resolved, find_k3s, progress, resolve_etcd, resolve_k3s,
+    resolve_k3s_auto,
 };
 use crate::distribution::{DISTRIBUTIONS, Distribution};
 
@@ -32,7 +33,11 @@ pub(super) async fn distribution(
     if name == "auto" {
         return auto(k3s, etcd, dry_run).await;
     }
-    let Some(distribution) = DISTRIBUTIONS.iter().copied().find(|known| known.name() == name) else {
+    let Some(distribution) = DISTRIBUTIONS
+        .iter()
+        .copied()
+        .find(|known| known.name() == name)
+    else {
         let known: Vec<_> = DISTRIBUTIONS.iter().map(|known| known.name()).collect();
         return Err(CommandError::Usage(format!(
             "there is no distribution {name:?}; choose one of auto, {}",
@@ -42,27 +47,44 @@ pub(super) async fn distribution(
     let progress = progress::on_stderr();
     let mut chosen = Chosen::new(distribution);
     if needs(distribution, "k3s") {
-        let request = k3s.request(host_arch().map_err(refused)?).map_err(refused)?;
-        chosen.take_k3s(&resolve_k3s(&request, progress.as_ref()).await.map_err(refused)?);
+        let request = k3s
+            .request(host_arch().map_err(refused)?)
+            .map_err(refused)?;
+        chosen.take_k3s(
+            &resolve_k3s(&request, progress.as_ref())
+                .await
+                .map_err(refused)?,
+        );
     }
     chosen.complete(etcd, progress.as_ref()).await?;
     if distribution.is_specimen() {
-        chosen.warnings.push(specimen_warning("it was asked for with --distribution reference"));
+        chosen.warnings.push(specimen_warning(
+            "it was asked for with --distribution reference",
+        ));
     }
     Ok(chosen)
 }
 
 async fn auto(k3s: &K3sArgs, etcd: &EtcdArgs, dry_run: bool) -> Result<Chosen, CommandError> {
     let progress = progress::on_stderr();
-    let request = k3s.request(host_arch().map_err(refused)?).map_err(refused)?;
+    let request = k3s
+        .request(host_arch().map_err(refused)?)
+        .map_err(refused)?;
     // A plan downloads nothing.
     let found = if dry_run {
-        match find_k3s(&request, progress.as_ref()).await.map_err(refused)? {
+        match find_k3s(&request, progress.as_ref())
+            .await
+            .map_err(refused)?
+        {
             Some(resolved) => AutoK3s::K3s(resolved),
-            None => AutoK3s::Unavailable("it is not on this machine, and a dry run downloads nothing".into()),
+            None => AutoK3s::Unavailable(
+                "it is not on this machine, and a dry run downloads nothing".into(),
+            ),
         }
     } else {
-        resolve_k3s_auto(&request, progress.as_ref()).await.map_err(refused)?
+        resolve_k3s_auto(&request, progress.as_ref())
+            .await
+            .map_err(refused)?
     };
     let mut chosen = match &found {
         AutoK3s::K3s(_) => Chosen::new(&crate::distribution::k3s::K3s),
@@ -70,7 +92,9 @@ async fn auto(k3s: &K3sArgs, etcd: &EtcdArgs, dry_run: bool) -> Result<Chosen, C
     };
     match found {
         AutoK3s::K3s(resolved) => chosen.take_k3s(&resolved),
-        AutoK3s::Unavailable(why) => chosen.warnings.push(specimen_warning(&format!("K3s could not be had: {why}"))),
+        AutoK3s::Unavailable(why) => chosen
+            .warnings
+            .push(specimen_warning(&format!("K3s could not be had: {why}"))),
     }
     chosen.complete(etcd, progress.as_ref()).await?;
     Ok(chosen)
@@ -86,11 +110,18 @@ fn specimen_warning(why: &str) -> String {
 /// A wrong request is the user's (2), anything else the surroundings' (6).
 pub(super) fn refused(error: ArtifactError) -> CommandError {
     let message = format!("failed to {error}");
-    if error.exit_code() == 2 { CommandError::Usage(message) } else { CommandError::Errored(message) }
+    if error.exit_code() == 2 {
+        CommandError::Usage(message)
+    } else {
+        CommandError::Errored(message)
+    }
 }
 
 fn needs(distribution: &dyn Distribution, name: &str) -> bool {
-    distribution.artifacts().iter().any(|need| need.name == name)
+    distribution
+        .artifacts()
+        .iter()
+        .any(|need| need.name == name)
 }
 
 impl Chosen {
@@ -106,7 +137,10 @@ impl Chosen {
     }
 
     fn take(&mut self, name: &'static str, resolved: &Resolved) {
-        let line = format!("{} ({}), sha256 {}", resolved.version, resolved.origin, resolved.sha256);
+        let line = format!(
+            "{} ({}), sha256 {}",
+            resolved.version, resolved.origin, resolved.sha256
+        );
         self.artifacts.insert(name.to_owned(), line);
         self.binaries.insert(name, resolved.path.clone());
     }
@@ -117,7 +151,11 @@ impl Chosen {
     }
 
     /// Everything but K3s itself.
-    async fn complete(&mut self, etcd: &EtcdArgs, progress: &dyn Progress) -> Result<(), CommandError> {
+    async fn complete(
+        &mut self,
+        etcd: &EtcdArgs,
+        progress: &dyn Progress,
+    ) -> Result<(), CommandError> {
         if needs(self.distribution, "assay") {
             let own = std::env::current_exe().map_err(anyhow::Error::from)?;
             self.binaries.insert("assay", own);

@@ -82,27 +82,44 @@ enum Format {
 
 /// Colour only on a terminal, and never with NO_COLOR (no-color.org).
 pub(super) fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode, CommandError> {
-    let budget: Budget = args.budget.parse().map_err(|error| CommandError::Usage(format!("{error}")))?;
-    let selections = select(suites, &args.suite, args.filter.as_deref()).map_err(CommandError::Usage)?;
+    let budget: Budget = args
+        .budget
+        .parse()
+        .map_err(|error| CommandError::Usage(format!("{error}")))?;
+    let selections =
+        select(suites, &args.suite, args.filter.as_deref()).map_err(CommandError::Usage)?;
     let target = find_target(&args.target)?;
     let wanted = wanted_datastores(&args.datastore)?;
-    let chosen = resolve::distribution(&args.distribution, &args.k3s, &args.etcd, args.dry_run).await?;
+    let chosen =
+        resolve::distribution(&args.distribution, &args.k3s, &args.etcd, args.dry_run).await?;
     let datastores = intersect(&wanted, &chosen)?;
-    let planned = plan::cells(target.name(), chosen.distribution, &datastores, &budget, &chosen.binaries, &chosen.missing);
+    let planned = plan::cells(
+        target.name(),
+        chosen.distribution,
+        &datastores,
+        &budget,
+        &chosen.binaries,
+        &chosen.missing,
+    );
     if args.dry_run {
         print_plan(&planned, &selections, &chosen);
         return Ok(ExitCode::Passed);
     }
-    let dir = RunDir::create(&args.out).map_err(|error| CommandError::Usage(format!("{error:#}")))?;
+    let dir =
+        RunDir::create(&args.out).map_err(|error| CommandError::Usage(format!("{error:#}")))?;
     execute(&args, &dir, target, selections, &planned, chosen).await?;
     let record = report::load(dir.path())?;
     let rendered = report::render(&record, REPORTS, dir.path());
     if args.format == Format::Json {
-        println!("{}", serde_json::to_string(&record).map_err(anyhow::Error::from)?);
+        println!(
+            "{}",
+            serde_json::to_string(&record).map_err(anyhow::Error::from)?
+        );
     } else {
         print!("{}", reports::console::summary(&record, colour()));
         println!("report: {}", dir.path().join("report.html").display());
@@ -127,7 +144,9 @@ async fn execute(
     let sink = journal.sink();
     sink.run(started(dir, &selections));
     for warning in &chosen.warnings {
-        sink.run(EventKind::Warning { message: warning.clone() });
+        sink.run(EventKind::Warning {
+            message: warning.clone(),
+        });
     }
     let settings = RunSettings {
         run: dir.id().to_owned(),
@@ -156,13 +175,24 @@ async fn execute(
             work: state.work().join(short(dir.id())).join(nth.to_string()),
             logs: dir.logs(&planned.id)?,
         };
-        run_cell(&settings, planned, &cell, &scope, &sink.cell(&planned.id), &cancel, &mut cost).await;
+        run_cell(
+            &settings,
+            planned,
+            &cell,
+            &scope,
+            &sink.cell(&planned.id),
+            &cancel,
+            &mut cost,
+        )
+        .await;
     }
     finish(sink, &cancel, cost);
     if let Ok(scope) = Arc::try_unwrap(scope) {
         scope.close();
     }
-    journal.close().map_err(|error| CommandError::Errored(format!("{error:#}")))
+    journal
+        .close()
+        .map_err(|error| CommandError::Errored(format!("{error:#}")))
 }
 
 fn started(dir: &RunDir, selections: &[Selection]) -> EventKind {
@@ -171,8 +201,13 @@ fn started(dir: &RunDir, selections: &[Selection]) -> EventKind {
         run: dir.id().to_owned(),
         started_at: jiff::Timestamp::now().to_string(),
         assay: env!("CARGO_PKG_VERSION").to_owned(),
-        command: std::env::args().map(|word| crate::text::redact(&word)).collect(),
-        suites: selections.iter().map(|selection| selection.suite.to_owned()).collect(),
+        command: std::env::args()
+            .map(|word| crate::text::redact(&word))
+            .collect(),
+        suites: selections
+            .iter()
+            .map(|selection| selection.suite.to_owned())
+            .collect(),
         host: crate::host::probe().host,
     })
 }
@@ -183,7 +218,10 @@ fn finish(sink: Sink, cancel: &Cancel, cost: SamplerCost) {
     observer.sampler_wall_ms = cost.wall_ms;
     observer.samples = cost.samples;
     observer.worst_lateness_ms = cost.worst_lateness_ms;
-    sink.run(EventKind::RunFinished { interrupted: cancel.is_cancelled(), observer });
+    sink.run(EventKind::RunFinished {
+        interrupted: cancel.is_cancelled(),
+        observer,
+    });
 }
 
 /// The random part of a run's id.
@@ -192,10 +230,17 @@ fn short(run: &str) -> &str {
 }
 
 fn find_target(name: &str) -> Result<&'static dyn Target, CommandError> {
-    TARGETS.iter().copied().find(|target| target.name() == name).ok_or_else(|| {
-        let known: Vec<_> = TARGETS.iter().map(|target| target.name()).collect();
-        CommandError::Usage(format!("there is no target {name:?}; choose one of {}", known.join(", ")))
-    })
+    TARGETS
+        .iter()
+        .copied()
+        .find(|target| target.name() == name)
+        .ok_or_else(|| {
+            let known: Vec<_> = TARGETS.iter().map(|target| target.name()).collect();
+            CommandError::Usage(format!(
+                "there is no target {name:?}; choose one of {}",
+                known.join(", ")
+            ))
+        })
 }
 
 fn wanted_datastores(names: &[String]) -> Result<Vec<Datastore>, CommandError> {
@@ -204,7 +249,9 @@ fn wanted_datastores(names: &[String]) -> Result<Vec<Datastore>, CommandError> {
         .map(|name| match name.as_str() {
             "sqlite" => Ok(Datastore::Sqlite),
             "etcd" => Ok(Datastore::Etcd),
-            _ => Err(CommandError::Usage(format!("there is no datastore {name:?}; choose from sqlite, etcd"))),
+            _ => Err(CommandError::Usage(format!(
+                "there is no datastore {name:?}; choose from sqlite, etcd"
+            ))),
         })
         .collect()
 }
@@ -214,9 +261,16 @@ fn intersect(wanted: &[Datastore], chosen: &Chosen) -> Result<Vec<Datastore>, Co
     if let Some(lacking) = wanted.iter().find(|datastore| !has.contains(datastore)) {
         let name = chosen.distribution.name();
         let has: Vec<_> = has.iter().map(ToString::to_string).collect();
-        return Err(CommandError::Usage(format!("{name} does not run on {lacking}; it runs on {}", has.join(", "))));
+        return Err(CommandError::Usage(format!(
+            "{name} does not run on {lacking}; it runs on {}",
+            has.join(", ")
+        )));
     }
-    Ok(has.iter().copied().filter(|datastore| wanted.is_empty() || wanted.contains(datastore)).collect())
+    Ok(has
+        .iter()
+        .copied()
+        .filter(|datastore| wanted.is_empty() || wanted.contains(datastore))
+        .collect())
 }
 
 fn print_plan(planned: &[PlannedCell], selections: &[Selection], chosen: &Chosen) {
@@ -226,11 +280,21 @@ fn print_plan(planned: &[PlannedCell], selections: &[Selection], chosen: &Chosen
     for cell in planned {
         match &cell.skip {
             Some(reason) => println!("{}: skipped, {reason}", cell.id),
-            None => println!("{}: {} {}", cell.id, chosen.distribution.name(), chosen.version),
+            None => println!(
+                "{}: {} {}",
+                cell.id,
+                chosen.distribution.name(),
+                chosen.version
+            ),
         }
     }
     for selection in selections {
-        println!("{}: {} checks, {} scenarios", selection.suite, selection.checks.len(), selection.scenarios.len());
+        println!(
+            "{}: {} checks, {} scenarios",
+            selection.suite,
+            selection.checks.len(),
+            selection.scenarios.len()
+        );
         for check in &selection.checks {
             println!("  {}", check.id);
         }

@@ -23,5 +23,9 @@ pub(super) fn run(_: &Args) -> Result<ExitCode, CommandError> {
         report.remaining.len(),
         report.alive_runs.len()
     );
-    Ok(if report.remaining.is_empty() { ExitCode::Passed } else { ExitCode::Leftovers })
+    Ok(if report.remaining.is_empty() {
+        ExitCode::Passed
+    } else {
+        ExitCode::Leftovers
+    })
 }

@@ -24,11 +24,26 @@ pub struct Area {
 
 /// Every area.
 pub const AREAS: &[Area] = &[
-    Area { name: "configmap", checks: configmap::CHECKS },
-    Area { name: "discovery", checks: discovery::CHECKS },
-    Area { name: "namespace", checks: namespace::CHECKS },
-    Area { name: "version", checks: version::CHECKS },
-    Area { name: "watchers", checks: watchers::CHECKS },
+    Area {
+        name: "configmap",
+        checks: configmap::CHECKS,
+    },
+    Area {
+        name: "discovery",
+        checks: discovery::CHECKS,
+    },
+    Area {
+        name: "namespace",
+        checks: namespace::CHECKS,
+    },
+    Area {
+        name: "version",
+        checks: version::CHECKS,
+    },
+    Area {
+        name: "watchers",
+        checks: watchers::CHECKS,
+    },
 ];
 
 /// Every check, in the order of the table.

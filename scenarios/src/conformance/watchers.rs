@@ -1,8 +1,8 @@
 //! Watches.
 
+use harness::api::PatchKind;
 use harness::api::mutant::families as mutant;
 use harness::api::namespace::unique;
-use harness::api::PatchKind;
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::json;
 
@@ -14,7 +14,9 @@ const SERVED: &[Requirement] = &[Requirement::Verb("v1", "configmaps", "watch")]
 pub const CHECKS: &[Check] = &[Check {
     id: "watchers/selector-watches-see-their-own-events",
     title: "Watches for label A, B and A-or-B see exactly the events of their own objects, in order.",
-    official: &["[sig-api-machinery] Watchers should observe add, update, and delete watch notifications on configmaps"],
+    official: &[
+        "[sig-api-machinery] Watchers should observe add, update, and delete watch notifications on configmaps",
+    ],
     requires: SERVED,
     kills: &[
         mutant::DROPS_ADDED,
@@ -38,29 +40,53 @@ async fn own_events(cx: &CheckContext) -> CheckResult {
     let (a, b, mark) = (unique("a"), unique("b"), unique("mark"));
     let mut watches = Vec::new();
     for values in [vec![&a], vec![&b], vec![&a, &b]] {
-        let wanted = values.iter().map(|value| value.as_str()).collect::<Vec<_>>().join(",");
+        let wanted = values
+            .iter()
+            .map(|value| value.as_str())
+            .collect::<Vec<_>>()
+            .join(",");
         let selector = format!("watched in ({wanted},{mark})");
-        watches.push((values, cx.watch(&maps, &[("labelSelector", &selector)]).await?));
+        watches.push((
+            values,
+            cx.watch(&maps, &[("labelSelector", &selector)]).await?,
+        ));
     }
     for name in [&a, &b] {
         let body = json!({"metadata": {"name": name, "labels": {"watched": name}}});
         cx.status("create", 201, maps.create(body).await?)?;
         for mutation in ["1", "2"] {
             let patch = json!({"data": {"mutation": mutation}});
-            cx.status("modify", 200, maps.patch(name, PatchKind::Merge, patch).await?)?;
+            cx.status(
+                "modify",
+                200,
+                maps.patch(name, PatchKind::Merge, patch).await?,
+            )?;
         }
         cx.status("delete", 200, maps.delete(name).await?)?;
     }
-    cx.status("create the mark", 201, maps.create(json!({"metadata": {"name": mark, "labels": {"watched": mark}}})).await?)?;
+    cx.status(
+        "create the mark",
+        201,
+        maps.create(json!({"metadata": {"name": mark, "labels": {"watched": mark}}}))
+            .await?,
+    )?;
     for (own, watch) in &mut watches {
         for name in own.iter() {
             watch.next("ADDED", name).await?;
             for mutation in ["1", "2"] {
                 let seen = watch.next("MODIFIED", name).await?;
-                cx.expect_eq("data in the event", json!({"mutation": mutation}), seen["data"].clone())?;
+                cx.expect_eq(
+                    "data in the event",
+                    json!({"mutation": mutation}),
+                    seen["data"].clone(),
+                )?;
             }
             let last = watch.next("DELETED", name).await?;
-            cx.expect_eq("data in the last state", json!({"mutation": "2"}), last["data"].clone())?;
+            cx.expect_eq(
+                "data in the last state",
+                json!({"mutation": "2"}),
+                last["data"].clone(),
+            )?;
         }
         watch.next("ADDED", &mark).await?;
     }

@@ -30,8 +30,8 @@ const FLOOR: u64 = 50;
 const ROUND: &[Operation] = {
     use Operation::{Create, Delete, List, Update};
     &[
-        Create, Update, Update, Create, Update, Update, List, Delete, Delete, Create, Update, Update, Create,
-        Update, Update, List, Delete, Delete,
+        Create, Update, Update, Create, Update, Update, List, Delete, Delete, Create, Update,
+        Update, Create, Update, Update, List, Delete, Delete,
     ]
 };
 
@@ -80,8 +80,17 @@ impl Scenario for Mix {
                 level(cx, &store, clients).await?;
             }
             let source = "size of the database's files";
-            cx.measure("database_size", Unit::Bytes, size::database_bytes(cx) as f64, &[], source);
-            store.close().await.context("failed to remove the mix's objects")
+            cx.measure(
+                "database_size",
+                Unit::Bytes,
+                size::database_bytes(cx) as f64,
+                &[],
+                source,
+            );
+            store
+                .close()
+                .await
+                .context("failed to remove the mix's objects")
         }
         .boxed()
     }
@@ -98,7 +107,11 @@ impl Tally {
     fn new() -> anyhow::Result<Self> {
         // 1 microsecond to 60 seconds at three digits; longer values saturate.
         let fresh = || Histogram::new_with_bounds(1, 60_000_000, 3);
-        Ok(Self { latency: [fresh()?, fresh()?, fresh()?, fresh()?], errors: [0; 4], first_error: None })
+        Ok(Self {
+            latency: [fresh()?, fresh()?, fresh()?, fresh()?],
+            errors: [0; 4],
+            first_error: None,
+        })
     }
 
     fn merge(&mut self, other: &Self) -> anyhow::Result<()> {
@@ -108,7 +121,10 @@ impl Tally {
         for (mine, theirs) in self.errors.iter_mut().zip(&other.errors) {
             *mine += theirs;
         }
-        self.first_error = self.first_error.take().or_else(|| other.first_error.clone());
+        self.first_error = self
+            .first_error
+            .take()
+            .or_else(|| other.first_error.clone());
         Ok(())
     }
 }
@@ -120,7 +136,9 @@ async fn level(cx: &ScenarioContext<'_>, store: &Arc<Store>, clients: usize) -> 
     let mut tasks = JoinSet::new();
     for client in 0..clients {
         let store = store.clone();
-        tasks.spawn(async move { work(&store, &format!("c{clients}-{client}"), start + INTERVAL).await });
+        tasks.spawn(async move {
+            work(&store, &format!("c{clients}-{client}"), start + INTERVAL).await
+        });
     }
     let mut total = Tally::new()?;
     while let Some(tally) = tasks.join_next().await {
@@ -128,13 +146,22 @@ async fn level(cx: &ScenarioContext<'_>, store: &Arc<Store>, clients: usize) -> 
     }
     let took = start.elapsed();
     let samples = phase.end();
-    let fsyncs = size::fsyncs(cx).await.zip(fsyncs_before).map(|(after, before)| after - before);
+    let fsyncs = size::fsyncs(cx)
+        .await
+        .zip(fsyncs_before)
+        .map(|(after, before)| after - before);
     report(cx, clients, &total, took, &samples, fsyncs);
     let answered: u64 = total.latency.iter().map(Histogram::len).sum();
     if let Some(error) = &total.first_error {
-        cx.warn(format!("mix: {} of {answered} operations failed at {clients} clients, the first so: {error}", total.errors.iter().sum::<u64>()));
+        cx.warn(format!(
+            "mix: {} of {answered} operations failed at {clients} clients, the first so: {error}",
+            total.errors.iter().sum::<u64>()
+        ));
     }
-    ensure!(answered >= FLOOR, "only {answered} operations were answered at {clients} clients; {FLOOR} are needed");
+    ensure!(
+        answered >= FLOOR,
+        "only {answered} operations were answered at {clients} clients; {FLOOR} are needed"
+    );
     Ok(())
 }
 
@@ -153,15 +180,21 @@ async fn work(store: &Store, name: &str, until: Instant) -> anyhow::Result<Tally
                 live.extend(newest);
                 store.list().await.map(|_| None)
             }
-            (Operation::Update, Some((name, version))) => {
-                store.update(&name, &version).await.map(|version| Some((name, version)))
+            (Operation::Update, Some((name, version))) => store
+                .update(&name, &version)
+                .await
+                .map(|version| Some((name, version))),
+            (Operation::Delete, Some((name, version))) => {
+                store.delete(&name, &version).await.map(|()| None)
             }
-            (Operation::Delete, Some((name, version))) => store.delete(&name, &version).await.map(|()| None),
             (Operation::Create, newest) => {
                 live.extend(newest);
                 made += 1;
                 let name = format!("{name}-{made}");
-                store.create(&name).await.map(|version| Some((name, version)))
+                store
+                    .create(&name)
+                    .await
+                    .map(|version| Some((name, version)))
             }
             // After a failed create there may be nothing to update or delete.
             (Operation::Update | Operation::Delete, None) => continue,
@@ -174,7 +207,9 @@ async fn work(store: &Store, name: &str, until: Instant) -> anyhow::Result<Tally
             }
             Err(error) => {
                 tally.errors[slot] += 1;
-                tally.first_error.get_or_insert_with(|| format!("{error:#}"));
+                tally
+                    .first_error
+                    .get_or_insert_with(|| format!("{error:#}"));
                 // A server that refuses at once must not turn this loop into a flood.
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -194,15 +229,35 @@ fn report(
     let labels = [("clients", clients.to_string())];
     for operation in Operation::ALL {
         let slot = operation as usize;
-        cx.latency(operation.word(), &labels, &total.latency[slot], total.errors[slot], took);
+        cx.latency(
+            operation.word(),
+            &labels,
+            &total.latency[slot],
+            total.errors[slot],
+            took,
+        );
     }
     let answered: u64 = total.latency.iter().map(Histogram::len).sum();
-    let writes: u64 = Operation::ALL.iter().filter(|o| o.writes()).map(|o| total.latency[*o as usize].len()).sum();
+    let writes: u64 = Operation::ALL
+        .iter()
+        .filter(|o| o.writes())
+        .map(|o| total.latency[*o as usize].len())
+        .sum();
     let measure = |name: &str, unit, value: f64, source: &str| {
         cx.measure_of(name, unit, value, &labels, Some(answered), source);
     };
-    measure("throughput", Unit::PerSecond, answered as f64 / took.as_secs_f64(), "answered operations over the interval");
-    measure("errors", Unit::Count, total.errors.iter().sum::<u64>() as f64, "counted by the clients");
+    measure(
+        "throughput",
+        Unit::PerSecond,
+        answered as f64 / took.as_secs_f64(),
+        "answered operations over the interval",
+    );
+    measure(
+        "errors",
+        Unit::Count,
+        total.errors.iter().sum::<u64>() as f64,
+        "counted by the clients",
+    );
     if writes == 0 {
         return;
     }
@@ -212,9 +267,19 @@ fn report(
         measure("written_per_write", Unit::Bytes, bytes / per_write, &source);
     }
     if let Some(fsyncs) = fsyncs {
-        measure("fsyncs_per_write", Unit::Ratio, fsyncs / per_write, "etcd's own count of its log's fsyncs");
+        measure(
+            "fsyncs_per_write",
+            Unit::Ratio,
+            fsyncs / per_write,
+            "etcd's own count of its log's fsyncs",
+        );
     }
     if let Some(micros) = samples.growth(Metric::CpuUsed) {
-        measure("server_cpu_per_operation", Unit::Microseconds, micros / answered as f64, "CPU accounting of the cell");
+        measure(
+            "server_cpu_per_operation",
+            Unit::Microseconds,
+            micros / answered as f64,
+            "CPU accounting of the cell",
+        );
     }
 }

@@ -15,23 +15,41 @@ pub fn database_bytes(cx: &ScenarioContext<'_>) -> u64 {
 
 /// A file that vanishes while it is looked at counts as nothing: databases rotate their logs.
 fn bytes_beneath(path: &Path) -> u64 {
-    let Ok(metadata) = fs_err::symlink_metadata(path) else { return 0 };
+    let Ok(metadata) = fs_err::symlink_metadata(path) else {
+        return 0;
+    };
     if metadata.is_file() {
         return metadata.len();
     }
-    let Ok(entries) = fs_err::read_dir(path) else { return 0 };
-    entries.flatten().map(|entry| bytes_beneath(&entry.path())).sum()
+    let Ok(entries) = fs_err::read_dir(path) else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .map(|entry| bytes_beneath(&entry.path()))
+        .sum()
 }
 
 /// The number of fsyncs of etcd's write-ahead log so far, where etcd tells.
 pub async fn fsyncs(cx: &ScenarioContext<'_>) -> Option<f64> {
-    let text = reqwest::get(cx.etcd_metrics?).await.ok()?.text().await.ok()?;
+    let text = reqwest::get(cx.etcd_metrics?)
+        .await
+        .ok()?
+        .text()
+        .await
+        .ok()?;
     counter(&text, "etcd_disk_wal_fsync_duration_seconds_count")
 }
 
 /// A counter without labels in the Prometheus text format.
 fn counter(text: &str, name: &str) -> Option<f64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+    text.lines().find_map(|line| {
+        line.strip_prefix(name)?
+            .strip_prefix(' ')?
+            .trim()
+            .parse()
+            .ok()
+    })
 }
 
 #[cfg(test)]

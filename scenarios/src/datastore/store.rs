@@ -35,24 +35,42 @@ impl Store {
     /// When the namespace cannot be made.
     pub async fn open(cx: &ScenarioContext<'_>, purpose: &str) -> anyhow::Result<Self> {
         // Printable and without long repeats, so that no layer compresses it away.
-        let value: String =
-            (0..VALUE_BYTES as u64).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 7) as u8 % 26)).collect();
+        let value: String = (0..VALUE_BYTES as u64)
+            .map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 7) as u8 % 26))
+            .collect();
         let surface = match cx.access {
             Access::Kubernetes(api) => {
                 let body = json!({
                     "apiVersion": "v1", "kind": "Namespace",
                     "metadata": {"generateName": format!("assay-{purpose}-"), "labels": {"assay.dev/run": cx.run}},
                 });
-                let made = api.send(Request::new(Method::POST, "/api/v1/namespaces").body(body)).await?;
-                ensure!(made.status == 201, "failed to make a namespace: {}", made.summary());
-                let namespace = made.body["metadata"]["name"].as_str().context("the namespace has no name")?.to_owned();
-                Surface::Kubernetes { api: api.without_evidence(), namespace }
+                let made = api
+                    .send(Request::new(Method::POST, "/api/v1/namespaces").body(body))
+                    .await?;
+                ensure!(
+                    made.status == 201,
+                    "failed to make a namespace: {}",
+                    made.summary()
+                );
+                let namespace = made.body["metadata"]["name"]
+                    .as_str()
+                    .context("the namespace has no name")?
+                    .to_owned();
+                Surface::Kubernetes {
+                    api: api.without_evidence(),
+                    namespace,
+                }
             }
-            Access::Etcd(client) => {
-                Surface::Etcd { client: client.clone(), prefix: format!("/registry/assay/{purpose}/") }
-            }
+            Access::Etcd(client) => Surface::Etcd {
+                client: client.clone(),
+                prefix: format!("/registry/assay/{purpose}/"),
+            },
         };
-        Ok(Self { surface, run: cx.run.to_owned(), value })
+        Ok(Self {
+            surface,
+            run: cx.run.to_owned(),
+            value,
+        })
     }
 
     /// Creates an object.
@@ -62,13 +80,24 @@ impl Store {
     pub async fn create(&self, name: &str) -> anyhow::Result<Version> {
         match &self.surface {
             Surface::Kubernetes { api, namespace } => {
-                let made = api.send(Request::new(Method::POST, configmaps(namespace)).body(self.body(name, None))).await?;
+                let made = api
+                    .send(
+                        Request::new(Method::POST, configmaps(namespace))
+                            .body(self.body(name, None)),
+                    )
+                    .await?;
                 ensure!(made.status == 201, "create answered {}", made.summary());
                 version_of(&made.body)
             }
-            Surface::Etcd { client, prefix } => {
-                done(client.create(&format!("{prefix}{name}"), self.value.clone().into_bytes(), 0).await?)
-            }
+            Surface::Etcd { client, prefix } => done(
+                client
+                    .create(
+                        &format!("{prefix}{name}"),
+                        self.value.clone().into_bytes(),
+                        0,
+                    )
+                    .await?,
+            ),
         }
     }
 
@@ -80,17 +109,27 @@ impl Store {
         match &self.surface {
             Surface::Kubernetes { api, namespace } => {
                 let path = format!("{}/{name}", configmaps(namespace));
-                let put = api.send(Request::new(Method::PUT, path).body(self.body(name, Some(version)))).await?;
+                let put = api
+                    .send(Request::new(Method::PUT, path).body(self.body(name, Some(version))))
+                    .await?;
                 ensure!(put.status == 200, "update answered {}", put.summary());
                 let newer = version_of(&put.body)?;
-                ensure!(newer.0 != version.0, "update did not change the resourceVersion {}", version.0);
+                ensure!(
+                    newer.0 != version.0,
+                    "update did not change the resourceVersion {}",
+                    version.0
+                );
                 Ok(newer)
             }
             Surface::Etcd { client, prefix } => {
                 let revision = version.0.parse()?;
                 // The revision is part of the value, as it is in the Kubernetes body: no update is a no-op.
                 let value = format!("{}{}", version.0, self.value).into_bytes();
-                done(client.update(&format!("{prefix}{name}"), value, revision, 0).await?)
+                done(
+                    client
+                        .update(&format!("{prefix}{name}"), value, revision, 0)
+                        .await?,
+                )
             }
         }
     }
@@ -106,11 +145,16 @@ impl Store {
                 let request = Request::get(configmaps(namespace)).query(&[("limit", &limit)]);
                 let page = api.send(request).await?;
                 ensure!(page.status == 200, "list answered {}", page.summary());
-                Ok(page.body["items"].as_array().context("the list has no items")?.len())
+                Ok(page.body["items"]
+                    .as_array()
+                    .context("the list has no items")?
+                    .len())
             }
-            Surface::Etcd { client, prefix } => {
-                Ok(client.list(prefix, None, LIST_LIMIT as i64, 0).await?.items.len())
-            }
+            Surface::Etcd { client, prefix } => Ok(client
+                .list(prefix, None, LIST_LIMIT as i64, 0)
+                .await?
+                .items
+                .len()),
         }
     }
 
@@ -126,9 +170,12 @@ impl Store {
                 ensure!(gone.status == 200, "delete answered {}", gone.summary());
                 Ok(())
             }
-            Surface::Etcd { client, prefix } => {
-                done(client.delete(&format!("{prefix}{name}"), version.0.parse()?).await?).map(|_| ())
-            }
+            Surface::Etcd { client, prefix } => done(
+                client
+                    .delete(&format!("{prefix}{name}"), version.0.parse()?)
+                    .await?,
+            )
+            .map(|_| ()),
         }
     }
 
@@ -141,7 +188,11 @@ impl Store {
             Surface::Kubernetes { api, namespace } => {
                 let path = format!("/api/v1/namespaces/{namespace}");
                 let gone = api.send(Request::new(Method::DELETE, path)).await?;
-                ensure!(gone.is_success(), "deleting the namespace answered {}", gone.summary());
+                ensure!(
+                    gone.is_success(),
+                    "deleting the namespace answered {}",
+                    gone.summary()
+                );
             }
             Surface::Etcd { client, prefix } => {
                 for item in client.list(prefix, None, 0, 0).await?.items {
@@ -171,7 +222,9 @@ fn configmaps(namespace: &str) -> String {
 }
 
 fn version_of(object: &serde_json::Value) -> anyhow::Result<Version> {
-    let version = object["metadata"]["resourceVersion"].as_str().context("the object has no resourceVersion")?;
+    let version = object["metadata"]["resourceVersion"]
+        .as_str()
+        .context("the object has no resourceVersion")?;
     Ok(Version(version.to_owned()))
 }
 

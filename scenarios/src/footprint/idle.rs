@@ -39,9 +39,17 @@ impl Scenario for Idle {
             let start = Instant::now();
             let settled = settle(start, &settling).await;
             drop(settling);
-            cx.measure("settle_time", Unit::Milliseconds, start.elapsed().as_secs_f64() * 1e3, &[], "sampler");
+            cx.measure(
+                "settle_time",
+                Unit::Milliseconds,
+                start.elapsed().as_secs_f64() * 1e3,
+                &[],
+                "sampler",
+            );
             if !settled {
-                cx.warn(format!("idle: the server's CPU use had not settled after {SETTLE_AT_MOST:?}"));
+                cx.warn(format!(
+                    "idle: the server's CPU use had not settled after {SETTLE_AT_MOST:?}"
+                ));
             }
             let watching = cx.phase("watch");
             tokio::time::sleep(WATCH).await;
@@ -59,7 +67,9 @@ async fn settle(start: Instant, phase: &harness::scenario::Phase) -> bool {
         tokio::time::sleep(WINDOW).await;
         let mut window = phase.so_far();
         window.readings.drain(..from.min(window.readings.len()));
-        let Some(now) = window.rate(Metric::CpuUsed).map(|micros| micros / 1e3) else { continue };
+        let Some(now) = window.rate(Metric::CpuUsed).map(|micros| micros / 1e3) else {
+            continue;
+        };
         if before.is_some_and(|before| (before - now).abs() <= STEADY_MILLI) {
             return true;
         }
@@ -70,24 +80,51 @@ async fn settle(start: Instant, phase: &harness::scenario::Phase) -> bool {
 
 fn record(cx: &ScenarioContext<'_>, samples: &PhaseSamples) -> anyhow::Result<()> {
     let count = samples.readings.len() as u64;
-    anyhow::ensure!(count >= 20, "only {count} samples of an idle server were taken; at least 20 are needed");
+    anyhow::ensure!(
+        count >= 20,
+        "only {count} samples of an idle server were taken; at least 20 are needed"
+    );
     let median = |metric| {
         let mut values = samples.values(metric);
         values.sort_by(f64::total_cmp);
         stats::median(&values)
     };
-    for (name, metric) in
-        [("working_set", Metric::WorkingSet), ("anon", Metric::Anon), ("file", Metric::File), ("kernel", Metric::Kernel)]
-    {
+    for (name, metric) in [
+        ("working_set", Metric::WorkingSet),
+        ("anon", Metric::Anon),
+        ("file", Metric::File),
+        ("kernel", Metric::Kernel),
+    ] {
         if let Some(value) = median(metric) {
-            cx.measure_of(name, Unit::Bytes, value, &[], Some(count), "median of the samples");
+            cx.measure_of(
+                name,
+                Unit::Bytes,
+                value,
+                &[],
+                Some(count),
+                "median of the samples",
+            );
         }
     }
     if let Some(micros) = samples.rate(Metric::CpuUsed) {
-        cx.measure_of("cpu", Unit::MilliCpu, micros / 1e3, &[], Some(count), "CPU accounting, mean");
+        cx.measure_of(
+            "cpu",
+            Unit::MilliCpu,
+            micros / 1e3,
+            &[],
+            Some(count),
+            "CPU accounting, mean",
+        );
     }
     if let Some(bytes) = samples.rate(Metric::IoWritten) {
-        cx.measure_of("written_per_second", Unit::Bytes, bytes, &[], Some(count), "block IO accounting, mean");
+        cx.measure_of(
+            "written_per_second",
+            Unit::Bytes,
+            bytes,
+            &[],
+            Some(count),
+            "block IO accounting, mean",
+        );
     }
     Ok(())
 }

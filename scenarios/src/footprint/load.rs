@@ -63,17 +63,40 @@ async fn steps(cx: &ScenarioContext<'_>, store: &Store) -> anyhow::Result<()> {
         let labels = [("objects", (step * STEP).to_string())];
         let source = "cgroup, newest sample";
         cx.measure("anon", Unit::Bytes, anon[step].1, &labels, source);
-        cx.measure("working_set", Unit::Bytes, working_set[step].1, &labels, source);
+        cx.measure(
+            "working_set",
+            Unit::Bytes,
+            working_set[step].1,
+            &labels,
+            source,
+        );
     }
     let objects = (STEPS * STEP) as f64;
     let labels = [("value_bytes", VALUE_BYTES.to_string())];
     let source = "least-squares slope over the steps";
-    for (name, points) in [("anon_per_1000_objects", &anon), ("working_set_per_1000_objects", &working_set)] {
-        let slope = stats::slope(points).context("failed to fit a slope: no spread in the steps")?;
-        cx.measure_of(name, Unit::Bytes, slope * 1e3, &labels, Some(points.len() as u64), source);
+    for (name, points) in [
+        ("anon_per_1000_objects", &anon),
+        ("working_set_per_1000_objects", &working_set),
+    ] {
+        let slope =
+            stats::slope(points).context("failed to fit a slope: no spread in the steps")?;
+        cx.measure_of(
+            name,
+            Unit::Bytes,
+            slope * 1e3,
+            &labels,
+            Some(points.len() as u64),
+            source,
+        );
     }
     let source = "CPU accounting over the steps";
-    cx.measure("cpu_per_1000_objects", Unit::Milliseconds, cpu_us / objects, &labels, source);
+    cx.measure(
+        "cpu_per_1000_objects",
+        Unit::Milliseconds,
+        cpu_us / objects,
+        &labels,
+        source,
+    );
     Ok(())
 }
 
@@ -88,10 +111,18 @@ async fn fill(store: &Store, from: usize, to: usize) -> anyhow::Result<()> {
 }
 
 fn read(cx: &ScenarioContext<'_>, metric: Metric) -> anyhow::Result<f64> {
-    let newest = cx.newest().context("failed to read the footprint: nothing was sampled")?;
-    newest.values.get(&metric).copied().with_context(|| format!("failed to read {metric:?}: it is not sampled here"))
+    let newest = cx
+        .newest()
+        .context("failed to read the footprint: nothing was sampled")?;
+    newest
+        .values
+        .get(&metric)
+        .copied()
+        .with_context(|| format!("failed to read {metric:?}: it is not sampled here"))
 }
 
 fn growth(samples: &PhaseSamples, metric: Metric) -> anyhow::Result<f64> {
-    samples.growth(metric).with_context(|| format!("failed to read {metric:?} over a step: too few samples"))
+    samples
+        .growth(metric)
+        .with_context(|| format!("failed to read {metric:?} over a step: too few samples"))
 }

@@ -49,7 +49,9 @@ impl NativeTarget {
     pub const OWN: Self = Self { helper: None };
 
     fn helper(&self) -> &Path {
-        self.helper.as_deref().unwrap_or(Path::new("/proc/self/exe"))
+        self.helper
+            .as_deref()
+            .unwrap_or(Path::new("/proc/self/exe"))
     }
 }
 
