@@ -1,6 +1,7 @@
 //! The command line.
 
 mod list;
+mod mutants;
 mod report;
 mod resolve;
 mod suite;
@@ -31,6 +32,8 @@ enum Command {
     Suite(suite::Args),
     /// List suites, scenarios and checks.
     List(list::Args),
+    /// Show that each check can fail: run it under each defect that it says it notices.
+    Mutants(mutants::Args),
     /// What this host offers, what is missing, and the command that installs it.
     Doctor(crate::doctor::args::DoctorArgs),
     /// Judge and render an earlier run again.
@@ -103,6 +106,7 @@ pub fn main(suites: &'static [Suite]) -> Status {
 async fn run(cli: Cli, suites: &'static [Suite]) -> Result<ExitCode, CommandError> {
     match cli.command {
         Command::Suite(args) => suite::run(args, suites).await,
+        Command::Mutants(args) => mutants::run(args, suites).await,
         Command::List(args) => list::run(&args, suites),
         Command::Doctor(args) => {
             let able = crate::doctor::run_doctor(&args).await? == 0;
