@@ -70,7 +70,12 @@ pub(super) fn counters(cgroup: &Cgroup) -> Counters {
             Counters {
                 peak_bytes: number(&memory.join("memory.max_usage_in_bytes")),
                 oom_kills: keyed(&memory.join("memory.oom_control"), "oom_kill"),
-                limit_hits: number(&memory.join("memory.failcnt")).unwrap_or(0),
+                // The kernel asks memory+swap first; both limits are equal, so hits are counted there, and
+                // with memory alone only where swap is not accounted.
+                limit_hits: ["memory.failcnt", "memory.memsw.failcnt"]
+                    .iter()
+                    .filter_map(|name| number(&memory.join(name)))
+                    .sum(),
                 periods: keyed(&cpu, "nr_periods"),
                 throttled_periods: keyed(&cpu, "nr_throttled"),
             }

@@ -98,7 +98,8 @@ pub(crate) fn kill_exact(pid: i32, ticks: u64, deadline: Duration) -> Killed {
 
 /// Kills the process behind a pid if `is_it`, asked after the pidfd was opened, says that it is the right one.
 pub(crate) fn kill_if(pid: i32, deadline: Duration, is_it: impl Fn() -> bool) -> Killed {
-    let Some(target) = Pid::from_raw(pid).filter(|_| pid > 0) else {
+    // Asked first: `from_raw` panics below zero, and below zero are process groups.
+    let Some(target) = (pid > 0).then(|| Pid::from_raw(pid)).flatten() else {
         return Killed::NotThere;
     };
     let descriptor = match pidfd_open(target, PidfdFlags::empty()) {

@@ -1,0 +1,46 @@
+//! Without root: observed, not enforced, and said so.
+
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use anyhow::ensure;
+
+use crate::Outcome;
+
+pub const TESTS: &[(&str, fn() -> Outcome)] = &[("observed/without_root", without_root)];
+
+const NOBODY: u32 = 65534;
+
+fn without_root() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let program = folder.path().join("assay");
+    std::fs::copy(std::env::current_exe()?, &program)?;
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755))?;
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
+    let state = folder.path().join("state");
+    std::fs::create_dir(&state)?;
+    chown(&state, Some(NOBODY), Some(NOBODY))?;
+    let output = Command::new(&program)
+        .arg("probe-observe")
+        .arg(&state)
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .current_dir("/")
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let all = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "{all}");
+    for wanted in [
+        "source process-tree",
+        "address 127.0.0.1",
+        "\"enforced\":false",
+        "not_enforced_because",
+        "\"peak_bytes\":",
+        "Exit { code: Some(3), signal: None, oom_killed: false }",
+        "gone",
+    ] {
+        ensure!(said.contains(wanted), "lacks {wanted:?}: {all}");
+    }
+    Ok(())
+}
