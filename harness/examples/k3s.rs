@@ -99,7 +99,7 @@ async fn run(args: Vec<std::ffi::OsString>) -> anyhow::Result<()> {
     let ready = async {
         loop {
             let out = tokio::process::Command::new("/opt/k3s/kubectl")
-                .args(["kubectl", "--kubeconfig"])
+                .args(["--kubeconfig"])
                 .arg(&kubeconfig)
                 .args([
                     "--server",

@@ -64,7 +64,7 @@ fn milli(quota: Option<u64>, period: Option<u64>) -> Option<u64> {
 
 pub(super) fn counters(cgroup: &Cgroup) -> Counters {
     let memory = cgroup.memory();
-    match &cgroup.hierarchy {
+    let mut counters = match &cgroup.hierarchy {
         Hierarchy::V1(mounts) => {
             let cpu = mounts.cpu.join(&cgroup.name).join("cpu.stat");
             Counters {
@@ -87,7 +87,10 @@ pub(super) fn counters(cgroup: &Cgroup) -> Counters {
             periods: keyed(&memory.join("cpu.stat"), "nr_periods"),
             throttled_periods: keyed(&memory.join("cpu.stat"), "nr_throttled"),
         },
-    }
+    };
+    // The v1 counters stay 0 on recent kernels (seen on 6.18), but who was killed at the limit has hit it.
+    counters.limit_hits = counters.limit_hits.max(counters.oom_kills);
+    counters
 }
 
 /// A file that holds one number; `-1` (no quota) does not parse.

@@ -72,11 +72,6 @@ impl Sampler for CgroupV1 {
         if let Some(kernel) = &self.kernel {
             put(Metric::Kernel, kernel.number(buffer)?);
         }
-        let mut hits = self.failures.number(buffer)?;
-        if let Some(failures) = &self.swap_failures {
-            hits += failures.number(buffer)?;
-        }
-        put(Metric::LimitHits, hits);
         let mut oom_kills = 0;
         keyed(self.oom.read(buffer)?, |key, value| {
             if key == b"oom_kill" {
@@ -84,6 +79,12 @@ impl Sampler for CgroupV1 {
             }
         });
         put(Metric::OomKills, oom_kills);
+        let mut hits = self.failures.number(buffer)?;
+        if let Some(failures) = &self.swap_failures {
+            hits += failures.number(buffer)?;
+        }
+        // These counters stay 0 on recent kernels (seen on 6.18); who was killed at the limit has hit it.
+        put(Metric::LimitHits, hits.max(oom_kills));
         if let Some(used) = &self.cpu_used {
             put(Metric::CpuUsed, used.number(buffer)? / 1000); // nanoseconds
         }
