@@ -4,10 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 
 use anyhow::ensure;
 
-use crate::Outcome;
 use crate::specimen::{Run, block_on};
+use crate::{Outcome, Test};
 
-pub const TESTS: &[(&str, fn() -> Outcome)] = &[
+pub const TESTS: &[Test] = &[
     ("bad_input/each_has_its_sentence", sentences),
     (
         "bad_input/a_work_folder_outside_the_state_folder",

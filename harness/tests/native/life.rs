@@ -9,11 +9,11 @@ use harness::target::Cluster;
 use reports::budget::Budget;
 use reports::metric::Metric;
 
-use crate::Outcome;
 use crate::probe::{SERVE, first_line};
 use crate::specimen::{DEADLINE, Run, block_on, destroy, logged, until};
+use crate::{Outcome, Test};
 
-pub const TESTS: &[(&str, fn() -> Outcome)] = &[
+pub const TESTS: &[Test] = &[
     ("life/inside_from_the_first_instruction", inside),
     ("life/fixed_paths_are_private", fixed_paths),
     (

@@ -6,11 +6,11 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use harness::scope::{Resource, start_ticks, sweep};
 
-use crate::Outcome;
 use crate::probe::first_line;
 use crate::specimen::{all_gone, block_on, until};
+use crate::{Outcome, Test};
 
-pub const TESTS: &[(&str, fn() -> Outcome)] = &[
+pub const TESTS: &[Test] = &[
     ("sweep/after_kill_9_nothing_is_left", killed),
     ("sweep/at_any_moment_of_provisioning", any_moment),
     ("sweep/a_live_run_is_left_alone", alive),
