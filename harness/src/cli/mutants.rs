@@ -70,15 +70,7 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
         .provision(&cell, &scope)
         .await
         .map_err(|error| CommandError::Errored(error.to_string()))?;
-    let matrix = matrix(
-        cluster.as_ref(),
-        &cell,
-        &dir,
-        &checks,
-        &args,
-        &cancel,
-    )
-    .await;
+    let matrix = matrix(cluster.as_ref(), &cell, &dir, &checks, &args, &cancel).await;
     let leftovers = cluster.destroy().await;
     scope.close();
     let matrix = matrix.map_err(|error| CommandError::Errored(format!("{error:#}")))?;
