@@ -186,7 +186,8 @@ fn hog() -> Outcome {
         );
         ensure!(evidence.stayed_in_cgroup, "{evidence:?}");
         let peak = evidence.peak_bytes.unwrap_or(0);
-        ensure!((31 << 20..=32 << 20).contains(&peak), "{evidence:?}");
+        // Some charges cannot be refused (page tables, for one), so the mark may lie a few pages above the limit.
+        ensure!((31 << 20..33 << 20).contains(&peak), "{evidence:?}");
         // Asked again, it answers the same.
         ensure!(cluster.ended().await == exit);
         destroy(&run, cluster).await
