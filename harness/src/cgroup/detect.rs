@@ -225,7 +225,7 @@ mod tests {
         };
         assert_eq!(mounts.cpu, Path::new("/sys/fs/cgroup/cpu,cpuacct"));
         assert_eq!(mounts.cpuacct.as_ref(), Some(&mounts.cpu));
-        assert_eq!(mounts.distinct().len(), 4);
+        assert_eq!(mounts.distinct().len(), 3);
     }
 
     #[test]
