@@ -20,6 +20,7 @@ mod internal;
 pub mod journal;
 pub mod net;
 pub mod observer;
+pub mod output;
 pub mod plan;
 pub mod ready;
 pub mod run_dir;
