@@ -64,13 +64,18 @@ fn milli(quota: Option<u64>, period: Option<u64>) -> Option<u64> {
 
 pub(super) fn counters(cgroup: &Cgroup) -> Counters {
     let memory = cgroup.memory();
-    match &cgroup.hierarchy {
+    let mut counters = match &cgroup.hierarchy {
         Hierarchy::V1(mounts) => {
             let cpu = mounts.cpu.join(&cgroup.name).join("cpu.stat");
             Counters {
                 peak_bytes: number(&memory.join("memory.max_usage_in_bytes")),
                 oom_kills: keyed(&memory.join("memory.oom_control"), "oom_kill"),
-                limit_hits: number(&memory.join("memory.failcnt")).unwrap_or(0),
+                // The kernel asks memory+swap first; both limits are equal, so hits are counted there, and
+                // with memory alone only where swap is not accounted.
+                limit_hits: ["memory.failcnt", "memory.memsw.failcnt"]
+                    .iter()
+                    .filter_map(|name| number(&memory.join(name)))
+                    .sum(),
                 periods: keyed(&cpu, "nr_periods"),
                 throttled_periods: keyed(&cpu, "nr_throttled"),
             }
@@ -82,7 +87,10 @@ pub(super) fn counters(cgroup: &Cgroup) -> Counters {
             periods: keyed(&memory.join("cpu.stat"), "nr_periods"),
             throttled_periods: keyed(&memory.join("cpu.stat"), "nr_throttled"),
         },
-    }
+    };
+    // The v1 counters stay 0 on recent kernels (seen on 6.18), but who was killed at the limit has hit it.
+    counters.limit_hits = counters.limit_hits.max(counters.oom_kills);
+    counters
 }
 
 /// A file that holds one number; `-1` (no quota) does not parse.

@@ -18,6 +18,8 @@ pub struct CgroupV1 {
     kernel: Option<Source>,
     oom: Source,
     failures: Source,
+    /// Where memory+swap has the same limit, hits are counted here, for the kernel asks it first.
+    swap_failures: Option<Source>,
     cpu: Source,
     cpu_used: Option<Source>,
     io: Option<Source>,
@@ -40,6 +42,7 @@ impl CgroupV1 {
             kernel: Source::optional(&folders.memory.join("memory.kmem.usage_in_bytes")),
             oom: memory("memory.oom_control")?,
             failures: memory("memory.failcnt")?,
+            swap_failures: Source::optional(&folders.memory.join("memory.memsw.failcnt")),
             cpu: Source::open(&folders.cpu.join("cpu.stat"))?,
             cpu_used: beneath(folders.cpuacct.as_deref(), "cpuacct.usage"),
             io: io("blkio.throttle.io_service_bytes_recursive")
@@ -69,7 +72,6 @@ impl Sampler for CgroupV1 {
         if let Some(kernel) = &self.kernel {
             put(Metric::Kernel, kernel.number(buffer)?);
         }
-        put(Metric::LimitHits, self.failures.number(buffer)?);
         let mut oom_kills = 0;
         keyed(self.oom.read(buffer)?, |key, value| {
             if key == b"oom_kill" {
@@ -77,6 +79,12 @@ impl Sampler for CgroupV1 {
             }
         });
         put(Metric::OomKills, oom_kills);
+        let mut hits = self.failures.number(buffer)?;
+        if let Some(failures) = &self.swap_failures {
+            hits += failures.number(buffer)?;
+        }
+        // These counters stay 0 on recent kernels (seen on 6.18); who was killed at the limit has hit it.
+        put(Metric::LimitHits, hits.max(oom_kills));
         if let Some(used) = &self.cpu_used {
             put(Metric::CpuUsed, used.number(buffer)? / 1000); // nanoseconds
         }

@@ -81,7 +81,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Killed {
     /// It ran, and it is gone now.
-    Killed,
+    Gone,
     /// There was no such process, or the pid belongs to another one by now.
     NotThere,
     /// It is still there, for this reason.
@@ -98,7 +98,8 @@ pub(crate) fn kill_exact(pid: i32, ticks: u64, deadline: Duration) -> Killed {
 
 /// Kills the process behind a pid if `is_it`, asked after the pidfd was opened, says that it is the right one.
 pub(crate) fn kill_if(pid: i32, deadline: Duration, is_it: impl Fn() -> bool) -> Killed {
-    let Some(target) = Pid::from_raw(pid).filter(|_| pid > 0) else {
+    // Asked first: `from_raw` panics below zero, and below zero are process groups.
+    let Some(target) = (pid > 0).then(|| Pid::from_raw(pid)).flatten() else {
         return Killed::NotThere;
     };
     let descriptor = match pidfd_open(target, PidfdFlags::empty()) {
@@ -124,7 +125,7 @@ pub(crate) fn kill_if(pid: i32, deadline: Duration, is_it: impl Fn() -> bool) ->
         let mut waiting = [PollFd::new(&descriptor, PollFlags::IN)];
         match poll(&mut waiting, Some(&timeout)) {
             Ok(0) => return Killed::Remains("it did not end after SIGKILL".to_owned()),
-            Ok(_) => return Killed::Killed,
+            Ok(_) => return Killed::Gone,
             Err(Errno::INTR) => {}
             Err(error) => return Killed::Remains(format!("poll: {error}")),
         }
@@ -155,7 +156,7 @@ mod tests {
         let deadline = Duration::from_secs(10);
         assert_eq!(kill_exact(pid, ticks + 1, deadline), Killed::NotThere);
         assert!(child.try_wait().unwrap().is_none(), "another was meant");
-        assert_eq!(kill_exact(pid, ticks, deadline), Killed::Killed);
+        assert_eq!(kill_exact(pid, ticks, deadline), Killed::Gone);
         child.wait().unwrap();
         assert_eq!(kill_exact(pid, ticks, deadline), Killed::NotThere);
         assert_eq!(kill_exact(-1, ticks, deadline), Killed::NotThere);

@@ -18,7 +18,7 @@ pub(super) fn remove(work: &Path, resource: &Resource) -> Result<bool, String> {
         Resource::Process {
             pid, start_ticks, ..
         } => match kill_exact(*pid, *start_ticks, GONE_WITHIN) {
-            Killed::Killed => Ok(true),
+            Killed::Gone => Ok(true),
             Killed::NotThere => Ok(false),
             Killed::Remains(reason) => Err(format!("{reason}; run `assay sweep` again")),
         },

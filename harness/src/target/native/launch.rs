@@ -95,6 +95,7 @@ async fn launch(
     let command = cell.distribution.server(&spec);
     let access = cell.distribution.access(&spec);
     let program = preflight::check(&command.program)?;
+    forget_cached(&program);
     let log = cell.logs.join("server.log");
     let go = Go {
         subnet,
@@ -122,6 +123,17 @@ async fn launch(
         data_dir,
         log,
     })
+}
+
+/// Drops a program's pages from the page cache, so that the cell pays for what it maps: such pages are charged to
+/// the cgroup that touches them first, and about 120 MiB of K3s would otherwise be charged to whoever copied,
+/// hashed or ran it before. Pages that another process has mapped stay, as in a second cell of the same binary.
+fn forget_cached(program: &Path) {
+    if let Ok(file) = std::fs::File::open(program) {
+        // Only clean pages go; a binary that was just downloaded is not on disk yet.
+        let _ = file.sync_data();
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+    }
 }
 
 fn make_folders(cell: &Cell, holdings: &mut Holdings, scope: &Scope) -> Result<std::path::PathBuf> {
