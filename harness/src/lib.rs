@@ -23,6 +23,7 @@ pub mod observer;
 pub mod output;
 pub mod plan;
 pub mod ready;
+mod redact;
 pub mod run_dir;
 pub mod runner;
 pub mod sampler;

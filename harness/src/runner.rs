@@ -162,7 +162,7 @@ async fn serve(
             Ok(Ok(ready)) => ready,
             Ok(Err(error)) => {
                 evidence(cluster, sink, 0, None, Duration::ZERO);
-                return (Outcome::Errored, Some(format!("{error:#}")));
+                return (Outcome::Errored, Some(text::tame(&format!("{error:#}"))));
             }
             Err(_) => {
                 evidence(cluster, sink, 0, None, Duration::ZERO);
@@ -350,10 +350,8 @@ fn finish(sink: &CellSink, outcome: Outcome, reason: Option<String>) {
 
 fn command_words(cluster: &dyn Cluster) -> Vec<String> {
     let command = cluster.command();
-    std::iter::once(command.program.display().to_string())
-        .chain(command.args.iter().cloned())
-        .map(|word| text::redact(&word))
-        .collect()
+    let program = command.program.display().to_string();
+    text::redact_words(std::iter::once(program).chain(command.args.iter().cloned()))
 }
 
 fn spec(settings: &RunSettings, planned: &PlannedCell, command: Vec<String>) -> CellSpec {

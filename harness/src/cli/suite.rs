@@ -213,9 +213,9 @@ fn started(dir: &RunDir, selections: &[Selection]) -> EventKind {
         run: dir.id().to_owned(),
         started_at: jiff::Timestamp::now().to_string(),
         assay: env!("CARGO_PKG_VERSION").to_owned(),
-        command: std::env::args_os()
-            .map(|word| crate::text::redact(&word.to_string_lossy()))
-            .collect(),
+        command: crate::text::redact_words(
+            std::env::args_os().map(|word| word.to_string_lossy().into_owned()),
+        ),
         suites: selections
             .iter()
             .map(|selection| selection.suite.to_owned())
