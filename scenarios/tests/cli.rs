@@ -10,6 +10,8 @@ mod folders;
 mod output;
 #[path = "cli/reports.rs"]
 mod reports;
+#[path = "cli/says.rs"]
+mod says;
 #[path = "cli/servers.rs"]
 mod servers;
 mod support;

@@ -1,5 +1,6 @@
 //! Words that mean nothing, and commands that have nothing to do.
 
+use crate::says::Says;
 use crate::support::{Sandbox, names};
 
 /// Refused before anything was made, not even the state folder.

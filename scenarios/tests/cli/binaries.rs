@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::says::Says;
 use crate::support::Sandbox;
 
 fn file(sandbox: &Sandbox, name: &str, bytes: &[u8], mode: u32) -> PathBuf {

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::says::Says;
 use crate::support::{Sandbox, names, root};
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-use crate::support::{Sandbox, root};
+use crate::support::{Sandbox, binary, root};
 
 #[test]
 fn the_list_parses_and_every_id_is_unique() {
@@ -121,7 +121,7 @@ fn a_terminal_gets_a_live_line() {
     let sandbox = Sandbox::new();
     let words = sandbox.specimen(&["--hold", "1"]).join(" ");
     let on_terminal = |no_color: &str| {
-        let line = format!("{} {words}", env!("CARGO_BIN_EXE_assay"));
+        let line = format!("{} {words}", binary().display());
         let mut command = Command::new("script");
         command
             .args(["--quiet", "--return", "--command", &line, "/dev/null"])

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::says::Says;
 use crate::support::{Sandbox, names};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../reports/tests/data");
