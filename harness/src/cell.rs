@@ -22,6 +22,8 @@ pub struct Cell {
     pub binaries: BTreeMap<&'static str, PathBuf>,
     /// A short private folder on a real disk; made and removed by the target.
     pub work: PathBuf,
+    /// Whether the work folder outlives the cell. It is the user's from then on: not in the ledger, not swept.
+    pub keep: bool,
     /// Where the server's logs go; made by the runner, kept after the cell.
     pub logs: PathBuf,
 }

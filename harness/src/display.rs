@@ -7,6 +7,7 @@ use reports::event::{Event, EventKind};
 use reports::outcome::Outcome;
 
 use crate::journal::Watcher;
+use crate::output::stderr_line;
 use crate::text;
 
 /// Shows a run while it happens, on standard error: standard output belongs to results.
@@ -40,7 +41,7 @@ impl Live {
         let line = text::tame(line);
         match &self.spinner {
             Some(bar) => bar.println(line),
-            None => eprintln!("{:>7.1}s {line}", event.at_ms / 1e3),
+            None => stderr_line(format_args!("{:>7.1}s {line}", event.at_ms / 1e3)),
         }
     }
 

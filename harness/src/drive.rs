@@ -176,7 +176,11 @@ async fn run_scenario(
         };
         match tokio::time::timeout(SCENARIO_DEADLINE, scenario.run(&cx)).await {
             Ok(Ok(())) => (Outcome::Passed, None),
-            Ok(Err(error)) => (Outcome::Errored, Some(format!("{error:#}"))),
+            Ok(Err(error)) => (
+                Outcome::Errored,
+                // It may quote what the server answered.
+                Some(crate::text::tame(&format!("{error:#}"))),
+            ),
             Err(_) => (
                 Outcome::Errored,
                 Some(format!("it did not end within {SCENARIO_DEADLINE:?}")),

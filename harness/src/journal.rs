@@ -22,7 +22,14 @@ pub trait Watcher: Send {
 #[derive(Clone)]
 pub struct Sink {
     origin: Instant,
-    sender: mpsc::Sender<Event>,
+    sender: mpsc::Sender<Message>,
+}
+
+/// What the writer's thread is told.
+enum Message {
+    Event(Event),
+    /// Nothing counts that comes after this: a task that still holds a sink must not keep the run from ending.
+    Close,
 }
 
 impl Sink {
@@ -35,11 +42,11 @@ impl Sink {
     pub fn at(&self, at: Instant, cell: Option<&str>, kind: EventKind) {
         let at_ms = at.saturating_duration_since(self.origin).as_secs_f64() * 1e3;
         // The writer ends only after the last sink; a failed write is reported when the journal is closed.
-        let _ = self.sender.send(Event {
+        let _ = self.sender.send(Message::Event(Event {
             at_ms,
             cell: cell.map(str::to_owned),
             kind,
-        });
+        }));
     }
 
     /// A sink for one cell.
@@ -85,26 +92,46 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Creates `path`, which must not exist yet, and starts the writer.
+    /// Creates `path`, which must not exist yet, and starts the writer. `on_failure` is called once, when a line
+    /// cannot be written, such as on a full disk: what is not recorded need not be run. [`Journal::close`] then
+    /// tells why.
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub fn create(path: &Path, mut watcher: Box<dyn Watcher>) -> anyhow::Result<Self> {
-        let mut file = fs_err::OpenOptions::new()
+    pub fn create(
+        path: &Path,
+        watcher: Box<dyn Watcher>,
+        on_failure: impl FnOnce() + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        let file = fs_err::OpenOptions::new()
             .write(true)
             .create_new(true)
             .open(path)
             .context("failed to create the journal")?;
-        let (sender, receiver) = mpsc::channel::<Event>();
+        Self::write_to(file, watcher, on_failure)
+    }
+
+    fn write_to(
+        mut file: fs_err::File,
+        mut watcher: Box<dyn Watcher>,
+        on_failure: impl FnOnce() + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        let (sender, receiver) = mpsc::channel();
         let writer = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || {
                 let mut result = Ok(());
                 let mut line = Vec::with_capacity(4096);
-                for event in receiver {
+                let mut on_failure = Some(on_failure);
+                while let Ok(Message::Event(event)) = receiver.recv() {
                     watcher.event(&event);
                     if result.is_ok() {
                         result = write_line(&mut file, &mut line, &event);
+                    }
+                    if result.is_err()
+                        && let Some(tell) = on_failure.take()
+                    {
+                        tell();
                     }
                 }
                 result.and_then(|()| file.sync_all().context("failed to flush the journal"))
@@ -124,12 +151,13 @@ impl Journal {
         self.sink.clone()
     }
 
-    /// Waits until all that was emitted is on disk. All other sinks must be gone by then.
+    /// Waits until all that was emitted so far is on disk. What other sinks emit later is lost.
     ///
     /// # Errors
     /// When a line could not be written, such as on a full disk.
     pub fn close(self) -> anyhow::Result<()> {
-        drop(self.sink);
+        // A writer that has ended is joined below.
+        let _ = self.sink.sender.send(Message::Close);
         match self.writer.join() {
             Ok(result) => result,
             Err(_) => anyhow::bail!("failed to write the journal: its writer panicked"),
@@ -162,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         let (seen, count) = mpsc::channel();
-        let journal = Journal::create(&path, Box::new(Count(seen))).unwrap();
+        let journal = Journal::create(&path, Box::new(Count(seen)), || ()).unwrap();
         let cell = journal.sink().cell("c");
         for n in 0..100 {
             cell.warn(format!("warning {n}"));
@@ -171,8 +199,9 @@ mod tests {
             outcome: Outcome::Passed,
             reason: None,
         });
-        drop(cell);
+        // `cell` still lives: a forgotten sink must not keep a run from ending.
         journal.close().unwrap();
+        cell.warn("too late");
         let events: Vec<Event> = fs_err::read_to_string(&path)
             .unwrap()
             .lines()
@@ -189,7 +218,31 @@ mod tests {
         let path = folder.path().join("events.jsonl");
         fs_err::write(&path, "precious").unwrap();
         let (seen, _count) = mpsc::channel();
-        assert!(Journal::create(&path, Box::new(Count(seen))).is_err());
+        assert!(Journal::create(&path, Box::new(Count(seen)), || ()).is_err());
         assert_eq!(fs_err::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_at_once_and_again_at_the_end() {
+        if !Path::new("/dev/full").exists() {
+            eprintln!("skipped: this host has no /dev/full");
+            return;
+        }
+        let (seen, _count) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
+        let full = fs_err::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let journal = Journal::write_to(full, Box::new(Count(seen)), move || {
+            let _ = tell.send(());
+        })
+        .unwrap();
+        journal.sink().cell("c").warn("cannot be written");
+        told.recv().unwrap();
+        journal.sink().cell("c").warn("nor can this");
+        let error = format!("{:#}", journal.close().unwrap_err());
+        assert!(error.contains("free space"), "{error}");
+        assert!(told.recv().is_err(), "told once only");
     }
 }

@@ -43,8 +43,6 @@ pub struct RunSettings {
     pub ready_within: Duration,
     /// How long it must serve after it became ready.
     pub hold: Duration,
-    /// Whether the cell's folder is kept.
-    pub keep: bool,
 }
 
 /// What the samplers of all cells cost together.
@@ -124,13 +122,13 @@ pub async fn run_cell(
     if let Some(sampler) = sampler {
         cost.add(&sampler.driver.stop());
     }
-    if settings.keep {
+    let leftovers = cluster.destroy().await;
+    if cell.keep && cell.work.exists() {
         sink.warn(format!(
-            "--keep: {} was left behind for a look",
+            "--keep: the server's folder is {}; it holds its keys, and it is yours to remove: no sweep will",
             cell.work.display()
         ));
     }
-    let leftovers = cluster.destroy().await;
     sink.emit(EventKind::Leftovers { items: leftovers });
     finish(sink, outcome, reason);
 }
@@ -150,17 +148,21 @@ async fn serve(
     let conditions = planned.distribution.ready_when();
     let waited = ready::wait(cluster, conditions, &settings.run, &last_seen);
     let ready = tokio::select! {
-        () = cancel.cancelled() => return (Outcome::Errored, Some("interrupted while the server started".into())),
+        () = cancel.cancelled() => {
+            evidence(cluster, sink, 0, None, Duration::ZERO);
+            return (Outcome::Errored, Some("interrupted while the server started".into()));
+        }
         exit = cluster.ended() => {
             let how = died(cluster, sink, &exit);
             evidence(cluster, sink, 1, None, Duration::ZERO);
-            return (Outcome::Errored, Some(format!("the server {how} before it was ready")));
+            let reason = format!("the server {how} before it was ready; its log: {}", cluster.log().display());
+            return (Outcome::Errored, Some(reason));
         }
         waited = tokio::time::timeout(settings.ready_within, waited) => match waited {
             Ok(Ok(ready)) => ready,
             Ok(Err(error)) => {
                 evidence(cluster, sink, 0, None, Duration::ZERO);
-                return (Outcome::Errored, Some(format!("{error:#}")));
+                return (Outcome::Errored, Some(text::tame(&format!("{error:#}"))));
             }
             Err(_) => {
                 evidence(cluster, sink, 0, None, Duration::ZERO);
@@ -181,7 +183,7 @@ async fn serve(
     let driven = drive(settings, planned, cluster, &ready.access, sink, tap, cancel).await;
     let (serving, restarts, result) = match driven {
         Driven::Done { outcome, reason } => {
-            let serving = hold(
+            let held = hold(
                 settings,
                 cluster,
                 &ready.access,
@@ -191,8 +193,19 @@ async fn serve(
                 ready_at,
             )
             .await;
-            let restarts = u64::from(serving.is_none());
-            (serving, restarts, (outcome, reason))
+            match held {
+                Held::Served => (Some(true), 0, (outcome, reason)),
+                Held::Silent => (Some(false), 0, (outcome, reason)),
+                Held::Died => (Some(false), 1, (outcome, reason)),
+                Held::Interrupted => (
+                    None,
+                    0,
+                    (
+                        Outcome::Errored,
+                        Some("interrupted in the hold period".into()),
+                    ),
+                ),
+            }
         }
         Driven::Died(exit) => {
             let how = died(cluster, sink, &exit);
@@ -201,7 +214,10 @@ async fn serve(
                 1,
                 (
                     Outcome::Errored,
-                    Some(format!("the server {how} while it was driven")),
+                    Some(format!(
+                        "the server {how} while it was driven; its log: {}",
+                        cluster.log().display()
+                    )),
                 ),
             )
         }
@@ -211,7 +227,19 @@ async fn serve(
     result
 }
 
-/// The rest of the hold period, and whether it still answers at its end. `None` when interrupted.
+/// How the hold period went.
+enum Held {
+    /// The server answered at its end.
+    Served,
+    /// It ran and did not answer.
+    Silent,
+    /// It ended.
+    Died,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// The rest of the hold period, and whether it still answers at its end.
 async fn hold(
     settings: &RunSettings,
     cluster: &dyn Cluster,
@@ -220,14 +248,14 @@ async fn hold(
     tap: &Tap,
     cancel: &Cancel,
     ready_at: Instant,
-) -> Option<bool> {
+) -> Held {
     let _phase = Phase::begin(sink, tap, "footprint", "hold/serving");
     let rest = settings.hold.saturating_sub(ready_at.elapsed());
     tokio::select! {
-        () = cancel.cancelled() => return None,
+        () = cancel.cancelled() => return Held::Interrupted,
         exit = cluster.ended() => {
             died(cluster, sink, &exit);
-            return Some(false);
+            return Held::Died;
         }
         () = tokio::time::sleep(rest) => {}
     }
@@ -246,16 +274,16 @@ async fn hold(
     let still =
         tokio::time::timeout(Duration::from_secs(10), crate::drive::still_serving(access)).await;
     match still {
-        Ok(Ok(())) => Some(true),
+        Ok(Ok(())) => Held::Served,
         Ok(Err(error)) => {
             sink.warn(format!(
                 "the server did not answer at the end of the hold period: {error:#}"
             ));
-            Some(false)
+            Held::Silent
         }
         Err(_) => {
             sink.warn("the server did not answer within 10 s at the end of the hold period");
-            Some(false)
+            Held::Silent
         }
     }
 }
@@ -322,10 +350,8 @@ fn finish(sink: &CellSink, outcome: Outcome, reason: Option<String>) {
 
 fn command_words(cluster: &dyn Cluster) -> Vec<String> {
     let command = cluster.command();
-    std::iter::once(command.program.display().to_string())
-        .chain(command.args.iter().cloned())
-        .map(|word| text::redact(&word))
-        .collect()
+    let program = command.program.display().to_string();
+    text::redact_words(std::iter::once(program).chain(command.args.iter().cloned()))
 }
 
 fn spec(settings: &RunSettings, planned: &PlannedCell, command: Vec<String>) -> CellSpec {

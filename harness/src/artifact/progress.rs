@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 
+use crate::output::stderr_line;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Where the progress of a download and remarks about artifacts go.
@@ -57,8 +58,8 @@ impl Bar {
 
     fn line(&self, line: String) {
         self.with(|bar| match bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| stderr_line(&line)),
+            None => stderr_line(&line),
         });
     }
 }

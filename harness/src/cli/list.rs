@@ -4,6 +4,7 @@ use reports::ExitCode;
 use serde_json::json;
 
 use super::CommandError;
+use crate::output::stdout;
 use crate::suite::Suite;
 
 #[derive(Debug, clap::Args)]
@@ -24,32 +25,29 @@ enum Format {
 
 pub(super) fn run(args: &Args, suites: &'static [Suite]) -> Result<ExitCode, CommandError> {
     match args.format {
-        Format::Human => human(suites),
+        Format::Human => stdout(human(suites)),
         Format::Json => {
             let all: Vec<_> = suites.iter().map(as_json).collect();
-            println!(
-                "{}",
-                serde_json::to_string_pretty(&all).map_err(anyhow::Error::from)?
-            );
+            let text = serde_json::to_string_pretty(&all).map_err(anyhow::Error::from)?;
+            stdout(format_args!("{text}\n"));
         }
     }
     Ok(ExitCode::Passed)
 }
 
-fn human(suites: &[Suite]) {
+fn human(suites: &[Suite]) -> String {
+    let mut lines = Vec::new();
     for suite in suites {
-        println!("{}", suite.name);
+        lines.push(format!("{}\n", suite.name));
         for scenario in suite.scenarios {
-            println!(
-                "  {:<52} {}",
-                format!("{}/{}", suite.name, scenario.name()),
-                scenario.title()
-            );
+            let id = format!("{}/{}", suite.name, scenario.name());
+            lines.push(format!("  {id:<52} {}\n", scenario.title()));
         }
         for check in (suite.checks)() {
-            println!("  {:<52} {}", check.id, check.title);
+            lines.push(format!("  {:<52} {}\n", check.id, check.title));
         }
     }
+    lines.concat()
 }
 
 fn as_json(suite: &Suite) -> serde_json::Value {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod dry_run;
 mod list;
 mod mutants;
 mod report;
@@ -97,10 +98,23 @@ pub fn main(suites: &'static [Suite]) -> Status {
     match outcome {
         Ok(code) => Status::from(code.code()),
         Err(error) => {
-            eprintln!("assay: {error}");
+            crate::output::stderr_line(format_args!("assay: {error}"));
             Status::from(error.exit_code().code())
         }
     }
+}
+
+/// Gives an artifact's error its own exit code.
+fn artifact(error: anyhow::Error) -> CommandError {
+    match error.downcast::<crate::artifact::ArtifactError>() {
+        Ok(error) => resolve::refused(error),
+        Err(error) => error.into(),
+    }
+}
+
+/// The state folder. That it cannot be had is for the user to mend.
+fn state_dir() -> Result<crate::scope::StateDir, CommandError> {
+    crate::scope::StateDir::find().map_err(|error| CommandError::Usage(format!("{error:#}")))
 }
 
 async fn run(cli: Cli, suites: &'static [Suite]) -> Result<ExitCode, CommandError> {
@@ -109,7 +123,7 @@ async fn run(cli: Cli, suites: &'static [Suite]) -> Result<ExitCode, CommandErro
         Command::Mutants(args) => mutants::run(args, suites).await,
         Command::List(args) => list::run(&args, suites),
         Command::Doctor(args) => {
-            let able = crate::doctor::run_doctor(&args).await? == 0;
+            let able = crate::doctor::run_doctor(&args).await.map_err(artifact)? == 0;
             Ok(if able {
                 ExitCode::Passed
             } else {
@@ -118,15 +132,15 @@ async fn run(cli: Cli, suites: &'static [Suite]) -> Result<ExitCode, CommandErro
         }
         Command::Report(args) => report::run(&args),
         Command::Sweep(args) => sweep::run(&args),
-        Command::Fetch(args) => match crate::artifact::run_fetch(&args).await {
-            Ok(()) => Ok(ExitCode::Passed),
-            Err(error) => match error.downcast::<crate::artifact::ArtifactError>() {
-                Ok(error) => Err(resolve::refused(error)),
-                Err(error) => Err(error.into()),
-            },
-        },
+        Command::Fetch(args) => {
+            crate::artifact::run_fetch(&args).await.map_err(artifact)?;
+            Ok(ExitCode::Passed)
+        }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "assay", &mut std::io::stdout());
+            // Into memory first: the generator panics on a reader that has gone.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "assay", &mut script);
+            crate::output::stdout(String::from_utf8_lossy(&script));
             Ok(ExitCode::Passed)
         }
     }

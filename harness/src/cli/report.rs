@@ -7,6 +7,7 @@ use reports::record::RunRecord;
 use reports::{ExitCode, REPORTS, Report};
 
 use super::CommandError;
+use crate::output::{stderr_line, stdout};
 use crate::run_dir::write_rendered;
 
 #[derive(Debug, clap::Args)]
@@ -28,12 +29,18 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let out = args.out.as_deref().unwrap_or(&args.run);
     render(&record, &formats, out)
         .map_err(|error| CommandError::Usage(format!("{error:#}; choose another --out")))?;
-    print!(
-        "{}",
-        reports::console::summary(&record, super::suite::colour())
-    );
-    println!("report: {}", out.join("report.html").display());
+    stdout(reports::console::summary(&record, super::suite::colour()));
+    stdout(format_args!("report: {}\n", place(&formats, out).display()));
     Ok(reports::exit_code(&record))
+}
+
+/// What to open: the page where it was written, else the folder.
+fn place(formats: &[&dyn Report], out: &Path) -> PathBuf {
+    if formats.iter().any(|report| report.name() == "html") {
+        out.join("report.html")
+    } else {
+        out.to_owned()
+    }
 }
 
 fn chosen(names: &[String]) -> Result<Vec<&'static dyn Report>, CommandError> {
@@ -87,7 +94,7 @@ pub(super) fn render(
             .map_err(anyhow::Error::from)
             .and_then(|files| write_rendered(out, &files));
         if let Err(error) = written {
-            eprintln!("assay: {error:#}");
+            stderr_line(format_args!("assay: {error:#}"));
             failure.get_or_insert(error);
         }
     }

@@ -50,11 +50,25 @@ pub(super) async fn distribution(
         let request = k3s
             .request(host_arch().map_err(refused)?)
             .map_err(refused)?;
-        chosen.take_k3s(
-            &resolve_k3s(&request, progress.as_ref())
+        if dry_run {
+            // A plan downloads nothing.
+            match find_k3s(&request, progress.as_ref())
                 .await
-                .map_err(refused)?,
-        );
+                .map_err(refused)?
+            {
+                Some(found) => chosen.take_k3s(&found),
+                None => {
+                    let wanted = request.wanted_version();
+                    let why = format!(
+                        "K3s {wanted} is not on this machine; a run downloads it, or `assay fetch k3s`"
+                    );
+                    chosen.missing.insert("k3s", why);
+                }
+            }
+        } else {
+            let found = resolve_k3s(&request, progress.as_ref());
+            chosen.take_k3s(&found.await.map_err(refused)?);
+        }
     }
     chosen.complete(etcd, progress.as_ref()).await?;
     if distribution.is_specimen() {

@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reports::budget::Budget;
@@ -10,7 +9,7 @@ use reports::event::{EventKind, RunStarted, SCHEMA_VERSION};
 use reports::{ExitCode, REPORTS};
 
 use super::resolve::{self, Chosen};
-use super::{CommandError, report};
+use super::{CommandError, dry_run, report, state_dir};
 use crate::artifact::args::{EtcdArgs, K3sArgs};
 use crate::cancel::Cancel;
 use crate::cell::Cell;
@@ -18,6 +17,7 @@ use crate::display::Live;
 use crate::distribution::Datastore;
 use crate::journal::{Journal, Sink};
 use crate::observer;
+use crate::output::stdout;
 use crate::plan::{self, PlannedCell};
 use crate::run_dir::RunDir;
 use crate::runner::{RunSettings, SamplerCost, run_cell};
@@ -107,40 +107,52 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
         &chosen.missing,
     );
     if args.dry_run {
-        print_plan(&planned, &selections, &chosen);
+        match args.format {
+            Format::Human => stdout(dry_run::text(&planned, &selections, &chosen)),
+            Format::Json => stdout(format_args!(
+                "{}\n",
+                dry_run::json(&planned, &selections, &chosen)
+            )),
+        }
         return Ok(ExitCode::Passed);
     }
+    // Before the run's folder: a run that cannot start leaves none.
+    let state = state_dir()?;
     let dir =
         RunDir::create(&args.out).map_err(|error| CommandError::Usage(format!("{error:#}")))?;
-    execute(&args, &dir, target, selections, &planned, chosen).await?;
+    execute(&args, &dir, &state, target, selections, &planned, chosen).await?;
     let record = report::load(dir.path())?;
     let rendered = report::render(&record, REPORTS, dir.path());
     if args.format == Format::Json {
-        println!(
-            "{}",
-            serde_json::to_string(&record).map_err(anyhow::Error::from)?
-        );
+        let text = serde_json::to_string(&record).map_err(anyhow::Error::from)?;
+        stdout(format_args!("{text}\n"));
     } else {
-        print!("{}", reports::console::summary(&record, colour()));
-        println!("report: {}", dir.path().join("report.html").display());
+        stdout(reports::console::summary(&record, colour()));
+        let page = dir.path().join("report.html");
+        stdout(format_args!("report: {}\n", page.display()));
     }
     rendered.map_err(|error| CommandError::Errored(format!("{error:#}")))?;
     Ok(reports::exit_code(&record))
 }
 
-/// From an empty run folder to a closed journal.
+/// From an empty run folder to a closed journal. Whatever happens, the ledger is closed: what is still in it
+/// then is for `sweep`.
 async fn execute(
     args: &Args,
     dir: &RunDir,
+    state: &StateDir,
     target: &'static dyn Target,
     selections: Vec<Selection>,
     planned: &[PlannedCell],
     chosen: Chosen,
 ) -> Result<(), CommandError> {
-    let cancel = Cancel::on_signals().map_err(anyhow::Error::from)?;
-    let state = StateDir::find()?;
-    let scope = Arc::new(Scope::open(state.root(), dir.id())?);
-    let journal = Journal::create(&dir.journal(), Box::new(Live::on_stderr()))?;
+    let surroundings = |error: anyhow::Error| CommandError::Errored(format!("{error:#}"));
+    let (stop, cancel) = Cancel::on_signals().map_err(anyhow::Error::from)?;
+    let journal = Journal::create(&dir.journal(), Box::new(Live::on_stderr()), move || {
+        // Nobody waits any more when the run is over.
+        let _ = stop.send(true);
+    })
+    .map_err(surroundings)?;
     let sink = journal.sink();
     sink.run(started(dir, &selections));
     for warning in &chosen.warnings {
@@ -158,13 +170,22 @@ async fn execute(
         jobs: usize::from(args.jobs),
         ready_within: Duration::from_secs(args.ready_timeout),
         hold: Duration::from_secs(args.hold),
-        keep: args.keep,
     };
+    let scope = Scope::open(state.root(), dir.id())
+        .map_err(|error| CommandError::Usage(format!("{error:#}")))?;
     let mut cost = SamplerCost::default();
+    let mut failure = None;
     for (nth, planned) in planned.iter().enumerate() {
         if cancel.is_cancelled() {
             break;
         }
+        let logs = match dir.logs(&planned.id) {
+            Ok(logs) => logs,
+            Err(error) => {
+                failure = Some(error.context("failed to make a folder for the server's log"));
+                break;
+            }
+        };
         let cell = Cell {
             id: planned.id.clone(),
             distribution: planned.distribution,
@@ -173,26 +194,17 @@ async fn execute(
             binaries: settings.binaries.clone(),
             // Short, for unix sockets beneath it have at most 107 bytes for their path.
             work: state.work().join(dir.short_id()).join(nth.to_string()),
-            logs: dir.logs(&planned.id)?,
+            keep: args.keep,
+            logs,
         };
-        run_cell(
-            &settings,
-            planned,
-            &cell,
-            &scope,
-            &sink.cell(&planned.id),
-            &cancel,
-            &mut cost,
-        )
-        .await;
+        let sink = sink.cell(&planned.id);
+        run_cell(&settings, planned, &cell, &scope, &sink, &cancel, &mut cost).await;
     }
     finish(sink, &cancel, cost);
-    if let Ok(scope) = Arc::try_unwrap(scope) {
-        scope.close();
-    }
-    journal
-        .close()
-        .map_err(|error| CommandError::Errored(format!("{error:#}")))
+    // What stayed is in the record of its cell already.
+    scope.close();
+    journal.close().map_err(surroundings)?;
+    failure.map_or(Ok(()), |error| Err(surroundings(error)))
 }
 
 fn started(dir: &RunDir, selections: &[Selection]) -> EventKind {
@@ -201,9 +213,9 @@ fn started(dir: &RunDir, selections: &[Selection]) -> EventKind {
         run: dir.id().to_owned(),
         started_at: jiff::Timestamp::now().to_string(),
         assay: env!("CARGO_PKG_VERSION").to_owned(),
-        command: std::env::args()
-            .map(|word| crate::text::redact(&word))
-            .collect(),
+        command: crate::text::redact_words(
+            std::env::args_os().map(|word| word.to_string_lossy().into_owned()),
+        ),
         suites: selections
             .iter()
             .map(|selection| selection.suite.to_owned())
@@ -266,35 +278,4 @@ fn intersect(wanted: &[Datastore], chosen: &Chosen) -> Result<Vec<Datastore>, Co
         .copied()
         .filter(|datastore| wanted.is_empty() || wanted.contains(datastore))
         .collect())
-}
-
-fn print_plan(planned: &[PlannedCell], selections: &[Selection], chosen: &Chosen) {
-    for warning in &chosen.warnings {
-        println!("warning: {warning}");
-    }
-    for cell in planned {
-        match &cell.skip {
-            Some(reason) => println!("{}: skipped, {reason}", cell.id),
-            None => println!(
-                "{}: {} {}",
-                cell.id,
-                chosen.distribution.name(),
-                chosen.version
-            ),
-        }
-    }
-    for selection in selections {
-        println!(
-            "{}: {} checks, {} scenarios",
-            selection.suite,
-            selection.checks.len(),
-            selection.scenarios.len()
-        );
-        for check in &selection.checks {
-            println!("  {}", check.id);
-        }
-        for scenario in &selection.scenarios {
-            println!("  {}/{}", selection.suite, scenario.name());
-        }
-    }
 }

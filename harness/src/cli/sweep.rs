@@ -2,27 +2,28 @@
 
 use reports::ExitCode;
 
-use super::CommandError;
-use crate::scope::{StateDir, sweep};
+use super::{CommandError, state_dir};
+use crate::output::stdout;
+use crate::scope::sweep;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
 
 pub(super) fn run(_: &Args) -> Result<ExitCode, CommandError> {
-    let state = StateDir::find()?;
+    let state = state_dir()?;
     let report = sweep(state.root());
     for item in &report.removed {
-        println!("removed {item}");
+        stdout(format_args!("removed {item}\n"));
     }
     for item in &report.remaining {
-        println!("remains {item}");
+        stdout(format_args!("remains {item}\n"));
     }
-    println!(
-        "{} removed, {} remain, {} live runs left alone",
+    stdout(format_args!(
+        "{} removed, {} remain, {} live runs left alone\n",
         report.removed.len(),
         report.remaining.len(),
         report.alive_runs.len()
-    );
+    ));
     Ok(if report.remaining.is_empty() {
         ExitCode::Passed
     } else {

@@ -1,6 +1,6 @@
 //! The `doctor` command: gathers the facts, runs the checks, prints and perhaps mends.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const ENGINE_DEADLINE: Duration = Duration::from_secs(2);
 /// Runs `assay doctor`. Returns the exit code: 0 when the main job can run here, 6 when it cannot.
 ///
 /// # Errors
-/// When the arguments are malformed or standard output is closed.
+/// When the arguments are malformed.
 pub async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<u8> {
     let mut host = look(args).await?;
     let mut findings = examine(&host);
@@ -32,7 +32,7 @@ pub async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<u8> {
             host.has_program("sudo"),
         );
         if steps.is_empty() {
-            eprintln!("there is nothing that a command could mend");
+            crate::output::stderr_line("there is nothing that a command could mend");
         } else {
             fix::run(&steps).await;
             host = look(args).await?;
@@ -42,9 +42,8 @@ pub async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<u8> {
     // Whether anything can run is judged by all checks, however few are shown.
     let can_run = can_run(&findings);
     let findings = chosen(&findings, &args.only);
-    let mut out = std::io::stdout().lock();
-    let colour =
-        out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = std::io::stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let text = match args.format {
         DoctorFormat::Text => render_text(
             &findings,
@@ -56,8 +55,7 @@ pub async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<u8> {
         ),
         DoctorFormat::Json => render_json(&findings, can_run),
     };
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
+    crate::output::stdout(text);
     Ok(if can_run { 0 } else { 6 })
 }
 

@@ -4,6 +4,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::{Finding, Fix, packages};
+use crate::output::stderr_line;
 
 /// Installing an emulator over a slow line takes its time, but not for ever.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
@@ -77,7 +78,7 @@ pub(super) async fn run(steps: &[Step]) -> usize {
         let problem = match step {
             Step::NeedsRoot(command) => Some(format!("needs root; run as root: {command}")),
             Step::Run(command) => {
-                eprintln!("+ {}", words(command));
+                stderr_line(format_args!("+ {}", words(command)));
                 match execute(command).await {
                     Ok(status) if status.success() => None,
                     Ok(status) => Some(format!("{} ended with {status}", words(command))),
@@ -86,7 +87,7 @@ pub(super) async fn run(steps: &[Step]) -> usize {
             }
         };
         if let Some(problem) = problem {
-            eprintln!("warning: {problem}");
+            stderr_line(format_args!("warning: {problem}"));
             failed += 1;
         }
     }

@@ -78,8 +78,8 @@ impl Member {
         })
     }
 
-    /// Resident bytes. Descriptors of a process that ended fail, also when its pid is used again.
-    fn read(&mut self, buffer: &mut Buffer, tick: u64) -> io::Result<u64> {
+    /// Resident bytes, and those of them that belong to no file and no shared memory. Descriptors of a process that ended fail, also when its pid is used again.
+    fn read(&mut self, buffer: &mut Buffer, tick: u64) -> io::Result<(u64, u64)> {
         self.used[0] = cpu_ticks(self.stat.read(buffer)?) * tick;
         if let Some(io) = &self.io
             && let Ok(text) = io.read(buffer)
@@ -91,8 +91,11 @@ impl Member {
             });
         }
         let statm = self.statm.read(buffer)?;
-        let resident = statm.split(|byte| *byte == b' ').nth(1).map_or(0, number);
-        Ok(resident * rustix::param::page_size() as u64)
+        // Fields 2 and 3 of proc_pid_statm(5), in pages: resident, and file-backed or shared resident.
+        let mut fields = statm.split(|byte| *byte == b' ').skip(1).map(number);
+        let (resident, shared) = (fields.next().unwrap_or(0), fields.next().unwrap_or(0));
+        let page = rustix::param::page_size() as u64;
+        Ok((resident * page, resident.saturating_sub(shared) * page))
     }
 }
 
@@ -103,7 +106,7 @@ impl Sampler for ProcessTree {
 
     fn sample(&mut self, into: &mut Vec<(Metric, f64)>) -> io::Result<()> {
         self.search();
-        let (mut resident, mut used) = (0, self.ended);
+        let (mut resident, mut anonymous, mut used) = (0, 0, self.ended);
         let (buffer, tick, ended) = (
             &mut self.buffer,
             self.microseconds_per_tick,
@@ -112,7 +115,10 @@ impl Sampler for ProcessTree {
         self.members.retain_mut(|member| {
             let alive = member
                 .read(buffer, tick)
-                .map(|bytes| resident += bytes)
+                .map(|(all, anon)| {
+                    resident += all;
+                    anonymous += anon;
+                })
                 .is_ok();
             for (nth, value) in member.used.iter().enumerate() {
                 used[nth] += value;
@@ -123,6 +129,7 @@ impl Sampler for ProcessTree {
             alive
         });
         into.push((Metric::Rss, resident as f64));
+        into.push((Metric::Anon, anonymous as f64));
         into.push((Metric::Processes, self.members.len() as f64));
         into.push((Metric::CpuUsed, used[0] as f64));
         into.push((Metric::IoRead, used[1] as f64));
@@ -160,12 +167,21 @@ mod tests {
         let mut tree = ProcessTree::new(std::process::id().cast_signed());
         let mut readings = Vec::new();
         tree.sample(&mut readings).unwrap();
-        assert!(readings[0].1 > 0.0 && readings[1].1 >= 1.0, "{readings:?}");
+        let value = |readings: &[(Metric, f64)], wanted| {
+            let mut found = readings.iter().filter(|(metric, _)| *metric == wanted);
+            found.next().unwrap().1
+        };
+        let (resident, anon) = (
+            value(&readings, Metric::Rss),
+            value(&readings, Metric::Anon),
+        );
+        assert!(resident > anon && anon > 0.0, "{readings:?}");
+        assert!(value(&readings, Metric::Processes) >= 1.0, "{readings:?}");
         child.kill().unwrap();
         child.wait().unwrap();
-        let used = readings[2].1;
+        let used = value(&readings, Metric::CpuUsed);
         readings.clear();
         tree.sample(&mut readings).unwrap();
-        assert!(readings[2].1 >= used);
+        assert!(value(&readings, Metric::CpuUsed) >= used);
     }
 }

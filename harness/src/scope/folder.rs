@@ -33,10 +33,16 @@ pub fn remove_work_folder(work: &Path, path: &Path) -> Result<(), String> {
             Err(error) => Err(error),
         };
         match &last {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Ok(()) => break,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                last = Ok(());
+                break;
+            }
             Err(_) => {}
         }
+    }
+    if last.is_ok() {
+        remove_empty_parents(work, &real);
     }
     last.map_err(|error| {
         format!(
@@ -44,6 +50,18 @@ pub fn remove_work_folder(work: &Path, path: &Path) -> Result<(), String> {
             real.display()
         )
     })
+}
+
+/// A run's folder goes with the last of its cells'. A folder that is not empty stays.
+fn remove_empty_parents(work: &Path, removed: &Path) {
+    let Ok(work) = work.canonicalize() else {
+        return;
+    };
+    for parent in removed.ancestors().skip(1) {
+        if parent == work || !parent.starts_with(&work) || std::fs::remove_dir(parent).is_err() {
+            return;
+        }
+    }
 }
 
 /// Resolves the parent only, so that the last component is never followed. `None`: it does not exist.
@@ -136,6 +154,19 @@ mod tests {
         remove_work_folder(&work, &work.join("never-made/at/all")).unwrap();
         assert!(other.join("precious").exists());
         assert_eq!(std::fs::read_dir(&work).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_folder_of_a_run_goes_with_the_last_of_its_cells() {
+        let state = tempfile::tempdir().unwrap();
+        let work = state.path().join("work");
+        for cell in ["run/0/data", "run/1/data"] {
+            std::fs::create_dir_all(work.join(cell)).unwrap();
+        }
+        remove_work_folder(&work, &work.join("run/0")).unwrap();
+        assert!(work.join("run/1/data").exists());
+        remove_work_folder(&work, &work.join("run/1")).unwrap();
+        assert!(work.exists() && !work.join("run").exists());
     }
 
     #[test]

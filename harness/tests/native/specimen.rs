@@ -107,6 +107,7 @@ impl Run {
             budget,
             binaries: Default::default(),
             work: self.scope.work().join(format!("cell-{nth}")),
+            keep: false,
             logs,
         })
     }

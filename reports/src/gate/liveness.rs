@@ -26,7 +26,16 @@ impl Gate for Liveness {
                 let how = cell.deaths.first().map_or("", |d| d.how.as_str());
                 let how = if how.is_empty() { "unknown how" } else { how };
                 let ends = format::count(ends as usize, "unasked end");
-                verdict(self, what, Failed, format!("{ends}, the first: {how}"))
+                let mut because = format!("{ends}, the first: {how}");
+                // A server that ends by itself before it ever served was not provisioned: a wrong binary, a port
+                // in use. Its budget is to blame only where the kernel says so.
+                let outcome = if never_served(cell) && cell.oom_kills() == 0 {
+                    because.push_str("; it had never been ready, and no OOM kill was counted");
+                    Errored
+                } else {
+                    Failed
+                };
+                verdict(self, what, outcome, because)
             }
         };
         let Some(evidence) = &cell.budget else {
@@ -41,4 +50,11 @@ impl Gate for Liveness {
         };
         vec![ends, verdict(self, what, outcome, because)]
     }
+}
+
+/// Whether the evidence says that there was no moment at which the server was ready.
+fn never_served(cell: &CellRecord) -> bool {
+    cell.budget
+        .as_ref()
+        .is_some_and(|evidence| evidence.hold_ms == 0.0 && evidence.serving_after_hold.is_none())
 }

@@ -4,6 +4,7 @@ mod formats;
 mod gates;
 mod hostile;
 mod journals;
+mod liveness;
 mod plots;
 mod prefixes;
 mod support;

@@ -35,6 +35,8 @@ pub(super) struct NativeCluster {
     holdings: Holdings,
     /// Latched: once seen outside its cgroup, it did not stay.
     stayed: AtomicBool,
+    /// The work folder, if it is to outlive the cluster.
+    kept: Option<std::path::PathBuf>,
 }
 
 /// What stays true for as long as the cluster lives.
@@ -52,7 +54,7 @@ struct About {
 }
 
 impl NativeCluster {
-    pub fn new(started: Started, holdings: Holdings) -> Self {
+    pub fn new(started: Started, holdings: Holdings, kept: Option<std::path::PathBuf>) -> Self {
         let Keeper {
             child,
             pid: keeper_pid,
@@ -97,6 +99,7 @@ impl NativeCluster {
             ended,
             holdings,
             stayed: AtomicBool::new(true),
+            kept,
         }
     }
 
@@ -223,12 +226,17 @@ impl Cluster for NativeCluster {
                 stdin,
                 mut child,
                 holdings,
+                kept,
                 ..
             } = *self;
             // The end of its input tells the keeper to kill what is still there.
             drop(stdin);
             let _ = tokio::time::timeout(KILL_WITHIN, child.wait()).await;
-            tokio::task::spawn_blocking(|| holdings.release())
+            let release = move || match kept {
+                Some(work) => holdings.release_but(&work),
+                None => holdings.release(),
+            };
+            tokio::task::spawn_blocking(release)
                 .await
                 .unwrap_or_else(|error| {
                     vec![format!(

@@ -39,6 +39,19 @@ impl Holdings {
         self.release_all()
     }
 
+    /// Removes everything but this folder, which is the user's from now on: no sweep will find it.
+    pub fn release_but(mut self, kept: &std::path::Path) -> Vec<String> {
+        let scope = &self.scope;
+        self.resources.retain(|resource| {
+            let keep = matches!(resource, Resource::Folder { path } if path == kept);
+            if keep {
+                scope.left(resource);
+            }
+            !keep
+        });
+        self.release_all()
+    }
+
     fn release_all(&mut self) -> Vec<String> {
         let mut stayed = Vec::new();
         while let Some(resource) = self.resources.pop() {

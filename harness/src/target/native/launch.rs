@@ -30,7 +30,10 @@ pub(super) async fn provision(
 ) -> Result<Box<dyn Cluster>, ProvisionError> {
     let mut holdings = Holdings::new(scope);
     match launch(helper, cell, &mut holdings, scope).await {
-        Ok(started) => Ok(Box::new(NativeCluster::new(started, holdings))),
+        Ok(started) => {
+            let kept = cell.keep.then(|| cell.work.clone());
+            Ok(Box::new(NativeCluster::new(started, holdings, kept)))
+        }
         Err(error) => {
             // The keeper has gone with its pipes, which `launch` dropped; what it leaves is removed here.
             let stayed = tokio::task::spawn_blocking(|| holdings.release())

@@ -1,0 +1,28 @@
+//! What a run leaves when it ends in any way: nothing, after a sweep; and nothing of anybody else's is touched.
+//!
+//! `ASSAY_KILLS` is the number of random kills (5), `ASSAY_SEED` their seed. `ASSAY_TEST_K3S=/path/to/k3s` runs the
+//! same on a real K3s. Needs root, for cgroups and namespaces; says so and passes where there is none.
+
+#[path = "lifecycle/bystander.rs"]
+mod bystander;
+#[path = "lifecycle/held.rs"]
+mod held;
+#[path = "lifecycle/interrupt.rs"]
+mod interrupt;
+#[path = "lifecycle/keep.rs"]
+mod keep;
+#[path = "lifecycle/kills.rs"]
+mod kills;
+#[path = "lifecycle/limits.rs"]
+mod limits;
+#[path = "lifecycle/pairs.rs"]
+mod pairs;
+mod support;
+#[path = "lifecycle/unprivileged.rs"]
+mod unprivileged;
+
+/// Sends a signal to a binary that has not been waited for yet.
+fn send(running: &support::Running, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_child(&running.child);
+    rustix::process::kill_process(pid, signal).expect("the child is not reaped yet");
+}
