@@ -8,6 +8,7 @@ mod discovery;
 mod layer;
 mod list;
 mod metadata;
+mod review;
 mod shape;
 mod status;
 mod version;
@@ -27,6 +28,7 @@ pub mod families {
     pub use super::discovery::*;
     pub use super::list::*;
     pub use super::metadata::*;
+    pub use super::review::*;
     pub use super::shape::*;
     pub use super::status::*;
     pub use super::version::*;
@@ -114,7 +116,7 @@ impl Defect for Objects {
 /// Every mutant there is.
 #[must_use]
 pub fn all() -> Vec<Mutant> {
-    [discovery::ALL, list::ALL, metadata::ALL, shape::ALL, status::ALL, version::ALL, watch::ALL, write::ALL].concat()
+    [discovery::ALL, list::ALL, metadata::ALL, review::ALL, shape::ALL, status::ALL, version::ALL, watch::ALL, write::ALL].concat()
 }
 
 #[cfg(test)]
