@@ -73,7 +73,7 @@ fn csr() -> Value {
     json!({"spec": {"request": REQUEST, "signerName": "assay.dev/none", "usages": ["digital signature", "client auth"]}})
 }
 
-const CSR: Walk = Walk { resource: CSRS, body: csr, defaults: || json!({"spec": {"groups": ["system:authenticated"]}}) };
+const CSR: Walk = Walk { resource: CSRS, body: csr, defaults: || json!({}) };
 
 const ROLE: Walk = Walk {
     resource: ROLES,
@@ -86,7 +86,11 @@ async fn certificates(cx: &CheckContext) -> CheckResult {
     let (all, name) = (cx.collection(CSRS).await?, unique("status"));
     let mut object = csr();
     object["metadata"] = json!({"name": name});
-    create(cx, &all, object).await?;
+    let made = create(cx, &all, object).await?;
+    // Who asked is the server's to say, not the client's.
+    cx.text("the request", &made, "/spec/username")?;
+    let known = made["spec"]["groups"].as_array().into_iter().flatten().any(|group| group == "system:authenticated");
+    cx.expect("the requester's groups to hold system:authenticated", known, || made["spec"]["groups"].to_string())?;
     let condition = |kind: &str| json!([{"type": kind, "status": "True", "reason": "assay", "message": "set by assay"}]);
 
     // Approval, and what cannot be undone by it, belongs to /approval alone.

@@ -1,7 +1,7 @@
 //! Lists: chunks, selectors.
 
 use futures::TryStreamExt;
-use harness::api::mutant::families as mutant;
+use harness::api::mutant::{families as mutant, Mutant};
 use harness::api::Collection;
 use harness::check::{name, Check, CheckContext, CheckResult, Requirement};
 use serde_json::{json, Value};
@@ -9,24 +9,36 @@ use serde_json::{json, Value};
 use super::kinds::{CONFIG_MAPS, POD_TEMPLATES, SECRETS};
 use super::steps::{create, template};
 
+const TEMPLATES_SERVED: &[Requirement] = &[Requirement::Resource("v1", "podtemplates")];
+const CHUNKS: &[Mutant] = &[
+    mutant::LIMIT_IGNORED,
+    mutant::CONTINUE_IGNORED,
+    mutant::CONTINUE_MISSING,
+    mutant::CHUNK_CHANGES_VERSION,
+    mutant::LIST_LOSES_ITEM,
+    mutant::LIST_REPEATS_ITEM,
+    mutant::LIST_VERSION_MISSING,
+];
+
 /// The area's checks.
 pub const CHECKS: &[Check] = &[
+    // The official test without order and remaining count, on both of which kine before v0.11.9 is wrong (kine#298): whether
+    // anything is lost is another question, and must not hide behind them.
     Check {
         id: "list/chunks-cover-everything-once",
-        title: "limit and continue give every object once, in order, at one version, with the right remaining count.",
+        title: "limit and continue give every object exactly once, at one version.",
+        requires: TEMPLATES_SERVED,
+        kills: CHUNKS,
+        run: |cx| Box::pin(chunks(cx, false)),
+        ..Check::BASE
+    },
+    Check {
+        id: "list/chunks-are-ordered-and-counted",
+        title: "limit and continue give every object once, in the order of names, each time with the exact remaining count.",
         official: &["[sig-api-machinery] Servers with support for API chunking should return chunks of results for list calls"],
-        requires: &[Requirement::Resource("v1", "podtemplates")],
-        kills: &[
-            mutant::LIMIT_IGNORED,
-            mutant::CONTINUE_IGNORED,
-            mutant::CONTINUE_MISSING,
-            mutant::WRONG_REMAINING_COUNT,
-            mutant::CHUNK_CHANGES_VERSION,
-            mutant::LIST_LOSES_ITEM,
-            mutant::LIST_REPEATS_ITEM,
-            mutant::LIST_VERSION_MISSING,
-        ],
-        run: |cx| Box::pin(chunks(cx)),
+        requires: TEMPLATES_SERVED,
+        kills: &[mutant::WRONG_REMAINING_COUNT, mutant::LIMIT_IGNORED, mutant::CONTINUE_IGNORED],
+        run: |cx| Box::pin(chunks(cx, true)),
         ..Check::BASE
     },
     // No official test of its own: upstream meets chunked consistency only by way of the test above.
@@ -61,7 +73,7 @@ pub const CHECKS: &[Check] = &[
 /// Upstream's number, so that chunks cross the server's own page sizes as upstream's do.
 const TEMPLATES: usize = 400;
 
-async fn chunks(cx: &CheckContext) -> CheckResult {
+async fn chunks(cx: &CheckContext, strict: bool) -> CheckResult {
     let all = cx.collection(POD_TEMPLATES).await?;
     let wanted = (0..TEMPLATES).map(|number| format!("template-{number:04}")).collect::<Vec<_>>();
     futures::stream::iter(wanted.iter().map(Ok))
@@ -71,14 +83,26 @@ async fn chunks(cx: &CheckContext) -> CheckResult {
         })
         .await?;
     for limit in [7, 40, 399] {
-        cx.expect_eq(&format!("names in chunks of {limit}"), wanted.clone(), in_chunks(cx, &all, limit).await?)?;
+        let mut found = in_chunks(cx, &all, limit, strict).await?;
+        if !strict {
+            found.sort_unstable();
+        }
+        let first = wanted.iter().zip(&found).position(|(wanted, found)| wanted != found);
+        cx.expect(&format!("the {TEMPLATES} names in chunks of {limit}"), first.is_none() && found.len() == TEMPLATES, || {
+            let at = first.unwrap_or(TEMPLATES.min(found.len()));
+            format!("{} names; from the {at}th on: {:?}", found.len(), found.iter().skip(at).take(5).collect::<Vec<_>>())
+        })?;
     }
     let whole = cx.status("list at once", 200, all.list(&[("limit", &(TEMPLATES + 1).to_string())]).await?)?;
     cx.expect_eq("continue of the whole list", "", whole["metadata"]["continue"].as_str().unwrap_or_default())?;
-    cx.expect_eq("names in the whole list", wanted, names(&whole))
+    let mut found = names(&whole);
+    if !strict {
+        found.sort_unstable();
+    }
+    cx.expect("every name in the whole list", found == wanted, || format!("{} names: {found:?}", found.len()))
 }
 
-async fn in_chunks(cx: &CheckContext, all: &Collection, limit: usize) -> CheckResult<Vec<String>> {
+async fn in_chunks(cx: &CheckContext, all: &Collection, limit: usize, strict: bool) -> CheckResult<Vec<String>> {
     let (mut found, mut token, mut version) = (Vec::new(), String::new(), String::new());
     loop {
         let limit_text = limit.to_string();
@@ -96,12 +120,13 @@ async fn in_chunks(cx: &CheckContext, all: &Collection, limit: usize) -> CheckRe
         version = seen.to_owned();
         found.extend(new);
         token = chunk["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
-        let remaining = &chunk["metadata"]["remainingItemCount"];
+        if strict {
+            let expected = if token.is_empty() { Value::Null } else { json!(TEMPLATES.saturating_sub(found.len())) };
+            cx.expect_eq("remainingItemCount", expected, chunk["metadata"]["remainingItemCount"].clone())?;
+        }
         if token.is_empty() {
-            cx.expect("no remainingItemCount in the last chunk", remaining.is_null(), || remaining.to_string())?;
             return Ok(found);
         }
-        cx.expect_eq("remainingItemCount", json!(TEMPLATES.saturating_sub(found.len())), remaining.clone())?;
         // A server that starts again for ever must not keep the check running.
         cx.expect("chunks to end", found.len() < TEMPLATES, || format!("{} items and a continue token", found.len()))?;
     }

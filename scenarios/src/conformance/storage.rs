@@ -6,7 +6,7 @@ use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{json, Value};
 
 use super::kinds::{CSI_DRIVERS, CSI_NODES, STORAGE_CLASSES, VOLUME_ATTACHMENTS};
-use super::status::status_walk;
+use super::status::bare_status_walk;
 use super::steps::create;
 use super::walk::{self, walk, Walk};
 
@@ -88,7 +88,7 @@ const NODE: Walk = Walk {
 fn attachment(name: &str) -> Value {
     json!({
         "metadata": {"name": name},
-        "spec": {"attacher": "assay.dev/none", "nodeName": "assay-none", "source": {"persistentVolumeName": "assay-none"}},
+        "spec": {"attacher": "none.assay.dev", "nodeName": "assay-none", "source": {"persistentVolumeName": "assay-none"}},
     })
 }
 
@@ -96,5 +96,5 @@ async fn attachment_status(cx: &CheckContext) -> CheckResult {
     let (all, name) = (cx.collection(VOLUME_ATTACHMENTS).await?, unique("attach"));
     create(cx, &all, attachment(&name)).await?;
     let with = |value: &str| json!({"attached": true, "attachmentMetadata": {"key": value}});
-    status_walk(cx, &all, &name, with("patched"), with("updated")).await
+    bare_status_walk(cx, &all, &name, with("patched"), with("updated")).await
 }
