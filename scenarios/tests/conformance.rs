@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use harness::api::{client, Api};
-use harness::check::{run_check, Limits, Offer};
+use harness::api::{Api, client};
+use harness::check::{Limits, Offer, run_check};
 use libtest_mimic::{Arguments, Failed, Trial};
 use reports::outcome::Outcome;
 use tokio::runtime::Runtime;
@@ -16,15 +16,23 @@ fn main() -> std::process::ExitCode {
     let checks = scenarios::conformance::checks();
     let Some(kubeconfig) = std::env::var_os("KUBECONFIG").map(PathBuf::from) else {
         eprintln!("conformance: ignored, since KUBECONFIG is not set");
-        let trials = checks.iter().map(|check| Trial::test(check.id, || Ok(())).with_ignored_flag(true).with_kind("KUBECONFIG is not set"));
+        let trials = checks.iter().map(|check| {
+            Trial::test(check.id, || Ok(()))
+                .with_ignored_flag(true)
+                .with_kind("KUBECONFIG is not set")
+        });
         return libtest_mimic::run(&arguments, trials.collect()).exit_code();
     };
     let runtime = Arc::new(Runtime::new().expect("a tokio runtime"));
     let server = std::env::var("ASSAY_SERVER").ok();
     let (api, offer) = runtime.block_on(async {
-        let client = client(&kubeconfig, server.as_deref()).await.expect("a client from KUBECONFIG");
+        let client = client(&kubeconfig, server.as_deref())
+            .await
+            .expect("a client from KUBECONFIG");
         let api = Api::new(client, &harness::api::namespace::unique("test"));
-        let offer = Offer::discover(&api, &[]).await.expect("a server that answers discovery");
+        let offer = Offer::discover(&api, &[])
+            .await
+            .expect("a server that answers discovery");
         (api, Arc::new(offer))
     });
     let trials = checks.into_iter().map(|check| {
@@ -42,7 +50,9 @@ fn main() -> std::process::ExitCode {
                 ))),
             }
         });
-        trial.with_kind(ignored.clone().unwrap_or_default()).with_ignored_flag(ignored.is_some())
+        trial
+            .with_kind(ignored.clone().unwrap_or_default())
+            .with_ignored_flag(ignored.is_some())
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -1,8 +1,8 @@
 //! A resource as the API names it, and its collection in one namespace or in the cluster.
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
-use super::{Api, ApiError, Method, PatchKind, Request, Response, WatchAnswer, RUN_LABEL};
+use super::{Api, ApiError, Method, PatchKind, RUN_LABEL, Request, Response, WatchAnswer};
 
 /// A resource type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,14 +20,32 @@ pub struct Resource {
 impl Resource {
     /// A resource that lives in namespaces.
     #[must_use]
-    pub const fn namespaced(group_version: &'static str, plural: &'static str, kind: &'static str) -> Self {
-        Self { group_version, plural, kind, namespaced: true }
+    pub const fn namespaced(
+        group_version: &'static str,
+        plural: &'static str,
+        kind: &'static str,
+    ) -> Self {
+        Self {
+            group_version,
+            plural,
+            kind,
+            namespaced: true,
+        }
     }
 
     /// A resource of the cluster.
     #[must_use]
-    pub const fn cluster(group_version: &'static str, plural: &'static str, kind: &'static str) -> Self {
-        Self { group_version, plural, kind, namespaced: false }
+    pub const fn cluster(
+        group_version: &'static str,
+        plural: &'static str,
+        kind: &'static str,
+    ) -> Self {
+        Self {
+            group_version,
+            plural,
+            kind,
+            namespaced: false,
+        }
     }
 
     /// Where its group is served.
@@ -40,7 +58,9 @@ impl Resource {
     #[must_use]
     pub fn path(&self, namespace: Option<&str>) -> String {
         match namespace {
-            Some(namespace) if self.namespaced => format!("{}/namespaces/{namespace}/{}", self.root(), self.plural),
+            Some(namespace) if self.namespaced => {
+                format!("{}/namespaces/{namespace}/{}", self.root(), self.plural)
+            }
             _ => format!("{}/{}", self.root(), self.plural),
         }
     }
@@ -49,7 +69,11 @@ impl Resource {
 /// Where a group version is served.
 #[must_use]
 pub(crate) fn group_root(group_version: &str) -> String {
-    if group_version.contains('/') { format!("/apis/{group_version}") } else { format!("/api/{group_version}") }
+    if group_version.contains('/') {
+        format!("/apis/{group_version}")
+    } else {
+        format!("/api/{group_version}")
+    }
 }
 
 /// A collection that one client sees.
@@ -64,7 +88,11 @@ impl Collection {
     /// The collection of a namespace, or with `None` of the whole cluster.
     #[must_use]
     pub fn new(api: &Api, resource: Resource, namespace: Option<&str>) -> Self {
-        Self { api: api.clone(), resource, path: resource.path(namespace) }
+        Self {
+            api: api.clone(),
+            resource,
+            path: resource.path(namespace),
+        }
     }
 
     /// The resource.
@@ -110,16 +138,29 @@ impl Collection {
     ///
     /// # Errors
     /// On a transport fault.
-    pub async fn create_with(&self, object: Value, query: &[(&str, &str)]) -> Result<Response, ApiError> {
+    pub async fn create_with(
+        &self,
+        object: Value,
+        query: &[(&str, &str)],
+    ) -> Result<Response, ApiError> {
         let object = self.labelled(object);
         // Into the ledger before it is made: what is interrupted between the two is still removed.
         let given = object["metadata"]["name"].as_str();
         let entered = given.is_some_and(|name| self.enter(name, &object));
-        let response = self.api.send(Request::new(Method::POST, &self.path).query(query).body(object.clone())).await?;
+        let response = self
+            .api
+            .send(
+                Request::new(Method::POST, &self.path)
+                    .query(query)
+                    .body(object.clone()),
+            )
+            .await?;
         match (given, response.body["metadata"]["name"].as_str()) {
             (None, Some(name)) => _ = self.enter(name, &object),
             // Somebody else's object has this name; it must not be removed with ours.
-            (Some(name), _) if entered && response.status == 409 => self.api.ledger().leave(&self.item(name)),
+            (Some(name), _) if entered && response.status == 409 => {
+                self.api.ledger().leave(&self.item(name))
+            }
             _ => {}
         }
         Ok(response)
@@ -127,8 +168,14 @@ impl Collection {
 
     /// What goes with its namespace needs no entry, unless a finalizer would hold the namespace.
     fn enter(&self, name: &str, object: &Value) -> bool {
-        let held = object["metadata"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
-        (!self.resource.namespaced || held) && self.api.ledger().enter(self.item(name), self.resource.plural == "namespaces")
+        let held = object["metadata"]["finalizers"]
+            .as_array()
+            .is_some_and(|list| !list.is_empty());
+        (!self.resource.namespaced || held)
+            && self
+                .api
+                .ledger()
+                .enter(self.item(name), self.resource.plural == "namespaces")
     }
 
     /// GET of an object or, with `name/status`, of a subresource.
@@ -159,7 +206,12 @@ impl Collection {
     ///
     /// # Errors
     /// On a transport fault.
-    pub async fn patch(&self, name: &str, kind: PatchKind, patch: Value) -> Result<Response, ApiError> {
+    pub async fn patch(
+        &self,
+        name: &str,
+        kind: PatchKind,
+        patch: Value,
+    ) -> Result<Response, ApiError> {
         self.api.patch(&self.item(name), kind, patch).await
     }
 
@@ -179,7 +231,9 @@ impl Collection {
         let mut options = options;
         options["apiVersion"] = json!("v1");
         options["kind"] = json!("DeleteOptions");
-        self.api.send(Request::new(Method::DELETE, self.item(name)).body(options)).await
+        self.api
+            .send(Request::new(Method::DELETE, self.item(name)).body(options))
+            .await
     }
 
     /// DELETE of what the query selects.

@@ -5,8 +5,8 @@ use std::path::Path;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
-use super::error::chain;
 use super::ApiError;
+use super::error::chain;
 
 /// Builds a client from a kubeconfig, optionally with another server address.
 ///
@@ -16,15 +16,21 @@ use super::ApiError;
 /// # Errors
 /// When the file cannot be read or names no usable server.
 pub async fn client(kubeconfig: &Path, server: Option<&str>) -> Result<Client, ApiError> {
-    let fault = |reason: String| ApiError::Kubeconfig { path: kubeconfig.display().to_string(), reason };
+    let fault = |reason: String| ApiError::Kubeconfig {
+        path: kubeconfig.display().to_string(),
+        reason,
+    };
     // Another part of the process may have chosen already; either choice is `ring`.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let file = Kubeconfig::read_from(kubeconfig).map_err(|error| fault(chain(&error)))?;
-    let mut config =
-        Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(|error| fault(chain(&error)))?;
+    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+        .await
+        .map_err(|error| fault(chain(&error)))?;
     if let Some(server) = server {
         let original = config.cluster_url.host().map(str::to_owned);
-        config.cluster_url = server.parse().map_err(|error| fault(format!("{server} is not an address: {error}")))?;
+        config.cluster_url = server
+            .parse()
+            .map_err(|error| fault(format!("{server} is not an address: {error}")))?;
         if config.tls_server_name.is_none() {
             config.tls_server_name = original;
         }

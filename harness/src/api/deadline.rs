@@ -22,7 +22,11 @@ pub enum Seen<T> {
 impl Seen<()> {
     /// [`Seen::Done`] if it holds.
     pub fn when(holds: bool, seen: impl FnOnce() -> String) -> Self {
-        if holds { Self::Done(()) } else { Self::Not(seen()) }
+        if holds {
+            Self::Done(())
+        } else {
+            Self::Not(seen())
+        }
     }
 }
 
@@ -46,7 +50,11 @@ pub enum WaitError<E> {
 ///
 /// # Errors
 /// When the deadline passes, with what was last seen, or when a look fails.
-pub async fn wait_for<T, E, Look, Answer>(what: &str, granted: Duration, mut look: Look) -> Result<T, WaitError<E>>
+pub async fn wait_for<T, E, Look, Answer>(
+    what: &str,
+    granted: Duration,
+    mut look: Look,
+) -> Result<T, WaitError<E>>
 where
     Look: FnMut() -> Answer,
     Answer: Future<Output = Result<Seen<T>, E>>,
@@ -59,7 +67,11 @@ where
             Seen::Not(seen) => seen,
         };
         if Instant::now() + pause > until {
-            return Err(WaitError::Late { what: what.to_owned(), granted, last_seen });
+            return Err(WaitError::Late {
+                what: what.to_owned(),
+                granted,
+                last_seen,
+            });
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 3 / 2).min(LONGEST_PAUSE);
@@ -74,12 +86,18 @@ mod tests {
     #[tokio::test]
     async fn a_timeout_says_what_was_last_seen() {
         let looks = Cell::new(0);
-        let result: Result<(), WaitError<()>> = wait_for("three", Duration::from_millis(50), || async {
-            looks.set(looks.get() + 1);
-            Ok(Seen::Not(format!("look {}", looks.get())))
-        })
-        .await;
-        let Err(WaitError::Late { what, last_seen, .. }) = result else { panic!("not late: {result:?}") };
+        let result: Result<(), WaitError<()>> =
+            wait_for("three", Duration::from_millis(50), || async {
+                looks.set(looks.get() + 1);
+                Ok(Seen::Not(format!("look {}", looks.get())))
+            })
+            .await;
+        let Err(WaitError::Late {
+            what, last_seen, ..
+        }) = result
+        else {
+            panic!("not late: {result:?}")
+        };
         assert_eq!(what, "three");
         assert_eq!(last_seen, format!("look {}", looks.get()));
         assert!(looks.get() > 1);
@@ -87,7 +105,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_condition_that_holds_costs_no_pause() {
-        let result: Result<u8, WaitError<()>> = wait_for("now", Duration::ZERO, || async { Ok(Seen::Done(7)) }).await;
+        let result: Result<u8, WaitError<()>> =
+            wait_for("now", Duration::ZERO, || async { Ok(Seen::Done(7)) }).await;
         assert_eq!(result, Ok(7));
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The kubeconfig could not be used.
-    #[error("failed to use the kubeconfig {path}: {reason}; give one that names a reachable server")]
+    #[error(
+        "failed to use the kubeconfig {path}: {reason}; give one that names a reachable server"
+    )]
     Kubeconfig {
         /// The file.
         path: String,
@@ -30,7 +32,9 @@ pub enum ApiError {
         reason: String,
     },
     /// No answer in time.
-    #[error("failed to get an answer to {request} within {waited:?}; see whether the server still runs")]
+    #[error(
+        "failed to get an answer to {request} within {waited:?}; see whether the server still runs"
+    )]
     Timeout {
         /// Method and path.
         request: String,

@@ -15,7 +15,15 @@ const CAP: usize = 4096;
 const REDACTED: &str = "[redacted]";
 /// Fields whose text is a credential wherever they appear.
 const SECRET_FIELDS: [&str; 9] = [
-    "token", "access_token", "id_token", "authorization", "password", "client-key-data", "client-certificate-data", "bearertoken", "tls.key",
+    "token",
+    "access_token",
+    "id_token",
+    "authorization",
+    "password",
+    "client-key-data",
+    "client-certificate-data",
+    "bearertoken",
+    "tls.key",
 ];
 
 /// A small ring of exchanges.
@@ -34,17 +42,29 @@ impl Evidence {
             _ => String::new(),
         };
         let answered = if response.body.is_null() {
-            if secret { REDACTED.to_owned() } else { response.text() }
+            if secret {
+                REDACTED.to_owned()
+            } else {
+                response.text()
+            }
         } else {
             redacted(&response.body, secret).to_string()
         };
         let half = CAP / 2;
-        self.keep(format!("{request}{} -> {} {}", capped(&asked, half), response.status, capped(&answered, half)));
+        self.keep(format!(
+            "{request}{} -> {} {}",
+            capped(&asked, half),
+            response.status,
+            capped(&answered, half)
+        ));
     }
 
     /// Keeps a line of a watch.
     pub fn line(&self, request: &Request, event: &Value) {
-        self.keep(format!("{request} ~> {}", redacted(event, names_secrets(&request.path))));
+        self.keep(format!(
+            "{request} ~> {}",
+            redacted(event, names_secrets(&request.path))
+        ));
     }
 
     /// Keeps a fault.
@@ -55,7 +75,12 @@ impl Evidence {
     /// What is kept, oldest first.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.ring
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
     }
 
     fn keep(&self, text: String) {
@@ -68,16 +93,22 @@ impl Evidence {
 }
 
 fn names_secrets(path: &str) -> bool {
-    path.split('/').any(|part| part == "secrets" || part == "token" || part == "tokenreviews")
+    path.split('/')
+        .any(|part| part == "secrets" || part == "token" || part == "tokenreviews")
 }
 
 /// A copy without secrets. With `secret`, the data of every object in it counts as secret.
 fn redacted(value: &Value, secret: bool) -> Value {
     match value {
         Value::Object(fields) => {
-            let secret = secret || matches!(fields.get("kind").and_then(Value::as_str), Some("Secret" | "SecretList"));
+            let secret = secret
+                || matches!(
+                    fields.get("kind").and_then(Value::as_str),
+                    Some("Secret" | "SecretList")
+                );
             let clean = fields.iter().map(|(name, field)| {
-                let hidden = SECRET_FIELDS.contains(&name.to_ascii_lowercase().as_str()) && field.is_string();
+                let hidden = SECRET_FIELDS.contains(&name.to_ascii_lowercase().as_str())
+                    && field.is_string();
                 let data = secret && (name == "data" || name == "stringData");
                 // kubectl and this ring's own users may keep a whole object in an annotation.
                 let copy = secret && name.ends_with("last-applied-configuration");
@@ -93,7 +124,16 @@ fn redacted(value: &Value, secret: bool) -> Value {
             Value::Object(clean.collect())
         }
         // A JSON patch of a Secret carries the data in `value`; its operations are arrays of objects.
-        Value::Array(items) => items.iter().map(|item| if secret { patched(item) } else { redacted(item, false) }).collect(),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| {
+                if secret {
+                    patched(item)
+                } else {
+                    redacted(item, false)
+                }
+            })
+            .collect(),
         other => other.clone(),
     }
 }
@@ -109,7 +149,10 @@ fn patched(item: &Value) -> Value {
 /// Keeps the keys, so that a reader sees which entries there were.
 fn blanked(field: &Value) -> Value {
     match field {
-        Value::Object(entries) => entries.keys().map(|name| (name.clone(), Value::from(REDACTED))).collect(),
+        Value::Object(entries) => entries
+            .keys()
+            .map(|name| (name.clone(), Value::from(REDACTED)))
+            .collect(),
         Value::Null => Value::Null,
         _ => Value::from(REDACTED),
     }
@@ -145,30 +188,50 @@ mod tests {
 
     fn kept(request: &Request, answer: &Value) -> String {
         let evidence = Evidence::default();
-        evidence.exchange(request, &Response::new(200, HeaderMap::new(), answer.to_string().into_bytes()));
+        evidence.exchange(
+            request,
+            &Response::new(200, HeaderMap::new(), answer.to_string().into_bytes()),
+        );
         evidence.lines().remove(0)
     }
 
     #[test]
     fn secrets_never_enter_the_evidence() {
-        let request = Request::new(http::Method::PATCH, "/api/v1/namespaces/n/secrets/s").body(json!([{"op": "add", "path": "/data/a", "value": "aHVudGVyMg=="}]));
-        let text = kept(&request, &json!({"kind": "Secret", "data": {"a": "aHVudGVyMg=="}, "stringData": {"b": "hunter2"}}));
-        assert!(!text.contains("hunter2") && !text.contains("aHVudGVyMg"), "{text}");
+        let request = Request::new(http::Method::PATCH, "/api/v1/namespaces/n/secrets/s")
+            .body(json!([{"op": "add", "path": "/data/a", "value": "aHVudGVyMg=="}]));
+        let text = kept(
+            &request,
+            &json!({"kind": "Secret", "data": {"a": "aHVudGVyMg=="}, "stringData": {"b": "hunter2"}}),
+        );
+        assert!(
+            !text.contains("hunter2") && !text.contains("aHVudGVyMg"),
+            "{text}"
+        );
         assert!(text.contains(r#""data":{"a":"[redacted]"}"#), "{text}");
     }
 
     #[test]
     fn lists_of_secrets_and_tokens_are_redacted() {
-        let text = kept(&Request::get("/api/v1/secrets"), &json!({"kind": "SecretList", "items": [{"data": {"a": "c2VjcmV0"}}]}));
+        let text = kept(
+            &Request::get("/api/v1/secrets"),
+            &json!({"kind": "SecretList", "items": [{"data": {"a": "c2VjcmV0"}}]}),
+        );
         assert!(!text.contains("c2VjcmV0"), "{text}");
-        let text = kept(&Request::get("/x"), &json!({"kind": "TokenRequest", "status": {"token": "eyJh"}}));
+        let text = kept(
+            &Request::get("/x"),
+            &json!({"kind": "TokenRequest", "status": {"token": "eyJh"}}),
+        );
         assert!(!text.contains("eyJh"), "{text}");
     }
 
     #[test]
     fn exchanges_are_capped_and_escaped() {
         let text = kept(&Request::get("/x"), &json!({"message": "a".repeat(9000)}));
-        assert!(text.len() <= CAP && text.ends_with("[cut]"), "{}", text.len());
+        assert!(
+            text.len() <= CAP && text.ends_with("[cut]"),
+            "{}",
+            text.len()
+        );
         assert_eq!(escaped("a\u{1b}[2J\u{202e}"), r"a\u{1b}[2J\u{202e}");
     }
 

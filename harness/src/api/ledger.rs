@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::deadline::{wait_for, Seen, WaitError};
+use super::deadline::{Seen, WaitError, wait_for};
 use super::{Api, ApiError, PatchKind};
 
 /// One object to remove.
@@ -36,7 +36,10 @@ impl Ledger {
 
     /// Takes an entry back: the object turned out to be somebody else's.
     pub fn leave(&self, path: &str) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).retain(|entry| entry.path != path);
+        self.entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|entry| entry.path != path);
     }
 
     fn take(&self) -> Vec<Entry> {
@@ -57,9 +60,17 @@ impl Api {
             if *namespace {
                 release(&api, path).await;
             } else {
-                let _ = api.patch(path, PatchKind::Merge, json!({"metadata": {"finalizers": null}})).await;
+                let _ = api
+                    .patch(
+                        path,
+                        PatchKind::Merge,
+                        json!({"metadata": {"finalizers": null}}),
+                    )
+                    .await;
             }
-            let _ = api.delete(path, &[("propagationPolicy", "Background")]).await;
+            let _ = api
+                .delete(path, &[("propagationPolicy", "Background")])
+                .await;
         }
         entries.into_iter().map(|entry| entry.path).collect()
     }
@@ -87,10 +98,22 @@ impl Api {
 
 /// Takes assay's own finalizers out of a namespace's spec: a check that stopped half-way may have left one there.
 async fn release(api: &Api, path: &str) {
-    let Ok(mut found) = api.get(path).await else { return };
-    let Some(finalizers) = found.body.pointer_mut("/spec/finalizers").and_then(|list| list.as_array_mut()) else { return };
+    let Ok(mut found) = api.get(path).await else {
+        return;
+    };
+    let Some(finalizers) = found
+        .body
+        .pointer_mut("/spec/finalizers")
+        .and_then(|list| list.as_array_mut())
+    else {
+        return;
+    };
     let before = finalizers.len();
-    finalizers.retain(|finalizer| !finalizer.as_str().is_some_and(|name| name.starts_with("assay.dev/")));
+    finalizers.retain(|finalizer| {
+        !finalizer
+            .as_str()
+            .is_some_and(|name| name.starts_with("assay.dev/"))
+    });
     if finalizers.len() != before {
         let _ = api.replace(&format!("{path}/finalize"), found.body).await;
     }

@@ -72,13 +72,22 @@ impl Api {
     /// The same connection with evidence and a ledger of its own, and with `mutant` between it and the server.
     #[must_use]
     pub fn apart(&self, mutant: Option<Mutant>) -> Self {
-        Self { evidence: Arc::default(), ledger: Arc::default(), layer: mutant.map(|m| Arc::new(Layer::new(m))), ..self.clone() }
+        Self {
+            evidence: Arc::default(),
+            ledger: Arc::default(),
+            layer: mutant.map(|m| Arc::new(Layer::new(m))),
+            ..self.clone()
+        }
     }
 
     /// The same with the ledger shared but without the mutant and the evidence: for cleaning up.
     #[must_use]
     pub fn clean(&self) -> Self {
-        Self { evidence: Arc::default(), layer: None, ..self.clone() }
+        Self {
+            evidence: Arc::default(),
+            layer: None,
+            ..self.clone()
+        }
     }
 
     /// The value of [`RUN_LABEL`].
@@ -110,9 +119,17 @@ impl Api {
     /// # Errors
     /// On a transport fault. An answer of any status is not an error here.
     pub async fn send(&self, request: Request) -> Result<Response, ApiError> {
-        let wire = self.layer.as_ref().map_or_else(|| request.clone(), |layer| layer.request(&request));
+        let wire = self
+            .layer
+            .as_ref()
+            .map_or_else(|| request.clone(), |layer| layer.request(&request));
         let result = tokio::time::timeout(self.timeout, self.exchange(&wire)).await;
-        let result = result.unwrap_or_else(|_| Err(ApiError::Timeout { request: request.to_string(), waited: self.timeout }));
+        let result = result.unwrap_or_else(|_| {
+            Err(ApiError::Timeout {
+                request: request.to_string(),
+                waited: self.timeout,
+            })
+        });
         match result {
             Ok(mut response) => {
                 if let Some(layer) = &self.layer {
@@ -130,14 +147,27 @@ impl Api {
 
     async fn exchange(&self, request: &Request) -> Result<Response, ApiError> {
         let (parts, body) = self.start(request).await?.into_parts();
-        let bytes = Limited::new(body, ANSWER_LIMIT).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                ApiError::TooLong { request: request.to_string(), limit: ANSWER_LIMIT }
-            } else {
-                ApiError::Transport { request: request.to_string(), reason: error::chain(error.as_ref()) }
-            }
-        })?;
-        Ok(Response::new(parts.status.as_u16(), parts.headers, bytes.to_bytes().to_vec()))
+        let bytes = Limited::new(body, ANSWER_LIMIT)
+            .collect()
+            .await
+            .map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    ApiError::TooLong {
+                        request: request.to_string(),
+                        limit: ANSWER_LIMIT,
+                    }
+                } else {
+                    ApiError::Transport {
+                        request: request.to_string(),
+                        reason: error::chain(error.as_ref()),
+                    }
+                }
+            })?;
+        Ok(Response::new(
+            parts.status.as_u16(),
+            parts.headers,
+            bytes.to_bytes().to_vec(),
+        ))
     }
 
     /// Sends a request and gives the answer's head, the body still to be read.
@@ -147,8 +177,10 @@ impl Api {
             (None, Some(raw)) => raw.clone().into_bytes(),
             (None, None) => Vec::new(),
         };
-        let mut builder =
-            http::Request::builder().method(request.method.clone()).uri(request.target()).header("accept", &request.accept);
+        let mut builder = http::Request::builder()
+            .method(request.method.clone())
+            .uri(request.target())
+            .header("accept", &request.accept);
         if !body.is_empty() {
             builder = builder.header("content-type", &request.content_type);
         }
@@ -157,16 +189,27 @@ impl Api {
         }
         let built = builder
             .body(Body::from(body))
-            .map_err(|error| ApiError::BadRequest { request: request.to_string(), reason: error.to_string() })?;
+            .map_err(|error| ApiError::BadRequest {
+                request: request.to_string(),
+                reason: error.to_string(),
+            })?;
         self.client
             .send(built)
             .await
-            .map_err(|error| ApiError::Transport { request: request.to_string(), reason: error::chain(&error) })
+            .map_err(|error| ApiError::Transport {
+                request: request.to_string(),
+                reason: error::chain(&error),
+            })
     }
 }
 
 /// The nearest valid label value: at most 63 letters, digits, `-`, `_`, `.`, with a letter or digit at both ends.
 fn label_value(text: &str) -> String {
-    let kept: String = text.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(63).collect();
-    kept.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
+    let kept: String = text
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
+        .take(63)
+        .collect();
+    kept.trim_matches(|c: char| !c.is_ascii_alphanumeric())
+        .to_owned()
 }

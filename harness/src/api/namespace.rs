@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Api, ApiError, Collection, Resource, Response, RUN_LABEL};
+use super::{Api, ApiError, Collection, RUN_LABEL, Resource, Response};
 
 /// Namespaces as a resource.
 pub const NAMESPACES: Resource = Resource::cluster("v1", "namespaces", "Namespace");
@@ -21,7 +21,9 @@ impl Api {
     /// On a transport fault.
     pub async fn make_namespace(&self, purpose: &str) -> Result<(String, Response), ApiError> {
         let name = unique(purpose);
-        let response = Collection::new(self, NAMESPACES, None).create(json!({"metadata": {"name": name}})).await?;
+        let response = Collection::new(self, NAMESPACES, None)
+            .create(json!({"metadata": {"name": name}}))
+            .await?;
         Ok((name, response))
     }
 
@@ -32,12 +34,17 @@ impl Api {
     pub async fn sweep_namespaces(&self) -> Result<Vec<String>, ApiError> {
         let api = self.clean();
         let label = format!("{RUN_LABEL}={}", self.run());
-        let found = api.list("/api/v1/namespaces", &[("labelSelector", &label)]).await?;
+        let found = api
+            .list("/api/v1/namespaces", &[("labelSelector", &label)])
+            .await?;
         let mut paths = Vec::new();
         for item in found.body["items"].as_array().into_iter().flatten() {
             // Believe the label on the object, not the server's selection: the wrong namespace would be lost for good.
             if item["metadata"]["labels"][RUN_LABEL] == self.run() {
-                let path = format!("/api/v1/namespaces/{}", item["metadata"]["name"].as_str().unwrap_or_default());
+                let path = format!(
+                    "/api/v1/namespaces/{}",
+                    item["metadata"]["name"].as_str().unwrap_or_default()
+                );
                 api.delete(&path, &[]).await?;
                 paths.push(path);
             }

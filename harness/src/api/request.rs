@@ -75,7 +75,11 @@ impl Request {
     /// Adds query parameters.
     #[must_use]
     pub fn query(mut self, parameters: &[(&str, &str)]) -> Self {
-        self.query.extend(parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.query.extend(
+            parameters
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         self
     }
 
@@ -110,13 +114,17 @@ impl Request {
     /// The value of a query parameter.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Whether it asks for a watch.
     #[must_use]
     pub fn is_watch(&self) -> bool {
-        self.parameter("watch").is_some_and(|value| value == "true" || value == "1")
+        self.parameter("watch")
+            .is_some_and(|value| value == "true" || value == "1")
     }
 
     /// Path and query, escaped for the wire.
@@ -158,7 +166,11 @@ mod tests {
 
     #[test]
     fn selectors_are_escaped() {
-        let request = Request::get("/api/v1/namespaces/a/configmaps").query(&[("labelSelector", "a in (b,c)"), ("limit", "5")]);
-        assert_eq!(request.target(), "/api/v1/namespaces/a/configmaps?labelSelector=a%20in%20%28b%2Cc%29&limit=5");
+        let request = Request::get("/api/v1/namespaces/a/configmaps")
+            .query(&[("labelSelector", "a in (b,c)"), ("limit", "5")]);
+        assert_eq!(
+            request.target(),
+            "/api/v1/namespaces/a/configmaps?labelSelector=a%20in%20%28b%2Cc%29&limit=5"
+        );
     }
 }

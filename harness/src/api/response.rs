@@ -21,7 +21,12 @@ impl Response {
     #[must_use]
     pub fn new(status: u16, headers: HeaderMap, bytes: Vec<u8>) -> Self {
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Self { status, headers, body, bytes }
+        Self {
+            status,
+            headers,
+            body,
+            bytes,
+        }
     }
 
     /// Whether the status is 2xx.
@@ -33,13 +38,20 @@ impl Response {
     /// The media type, without parameters.
     #[must_use]
     pub fn content_type(&self) -> &str {
-        self.header("content-type").split(';').next().unwrap_or_default().trim()
+        self.header("content-type")
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
     }
 
     /// A header as text; empty where missing.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// `reason` of a Status answer; empty where there is none.

@@ -41,8 +41,18 @@ impl Api {
     ///
     /// # Errors
     /// On a transport fault.
-    pub async fn patch(&self, path: &str, kind: PatchKind, body: Value) -> Result<Response, ApiError> {
-        self.send(Request::new(Method::PATCH, path).content_type(kind.content_type()).body(body)).await
+    pub async fn patch(
+        &self,
+        path: &str,
+        kind: PatchKind,
+        body: Value,
+    ) -> Result<Response, ApiError> {
+        self.send(
+            Request::new(Method::PATCH, path)
+                .content_type(kind.content_type())
+                .body(body),
+        )
+        .await
     }
 
     /// DELETE, of an object or a collection, with the server's own choice of propagation.
@@ -50,6 +60,7 @@ impl Api {
     /// # Errors
     /// On a transport fault.
     pub async fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<Response, ApiError> {
-        self.send(Request::new(Method::DELETE, path).query(query)).await
+        self.send(Request::new(Method::DELETE, path).query(query))
+            .await
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::mutant::{Layer, Lines};
-use super::{error, Api, ApiError, Evidence, Request, Response};
+use super::{Api, ApiError, Evidence, Request, Response, error};
 
 /// The longest line that is taken: an object is at most about 1.5 MiB in etcd, and its managed fields can double it.
 const LINE_LIMIT: usize = 8 << 20;
@@ -33,7 +33,9 @@ impl WatchEvent {
     /// The object's resourceVersion.
     #[must_use]
     pub fn version(&self) -> &str {
-        self.object["metadata"]["resourceVersion"].as_str().unwrap_or_default()
+        self.object["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap_or_default()
     }
 }
 
@@ -75,10 +77,19 @@ impl Api {
     /// On a transport fault.
     pub async fn watch(&self, request: Request) -> Result<WatchAnswer, ApiError> {
         let request = request.query(&[("watch", "true")]);
-        let wire = self.layer.as_ref().map_or_else(|| request.clone(), |layer| layer.request(&request));
+        let wire = self
+            .layer
+            .as_ref()
+            .map_or_else(|| request.clone(), |layer| layer.request(&request));
         let opened = tokio::time::timeout(self.timeout, self.start(&wire)).await;
-        let opened = opened.unwrap_or_else(|_| Err(ApiError::Timeout { request: request.to_string(), waited: self.timeout }));
-        let response = opened.inspect_err(|fault| self.evidence.fault(&request, &fault.to_string()))?;
+        let opened = opened.unwrap_or_else(|_| {
+            Err(ApiError::Timeout {
+                request: request.to_string(),
+                waited: self.timeout,
+            })
+        });
+        let response =
+            opened.inspect_err(|fault| self.evidence.fault(&request, &fault.to_string()))?;
         if !response.status().is_success() {
             let (parts, body) = response.into_parts();
             let bytes = body.collect_bytes().await.unwrap_or_default().to_vec();
@@ -143,20 +154,29 @@ impl Watch {
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            let event: Value = serde_json::from_slice(&line).map_err(|fault| self.fault(format!("a line is no JSON: {fault}")))?;
+            let event: Value = serde_json::from_slice(&line)
+                .map_err(|fault| self.fault(format!("a line is no JSON: {fault}")))?;
             match (&mut self.lines, &self.layer) {
-                (Some(lines), Some(layer)) => self.ready.extend(layer.line(lines, &self.request, event)),
+                (Some(lines), Some(layer)) => {
+                    self.ready.extend(layer.line(lines, &self.request, event))
+                }
                 _ => self.ready.push_back(event),
             }
         }
         if self.pending.len() > LINE_LIMIT {
-            return Err(ApiError::TooLong { request: self.request.to_string(), limit: LINE_LIMIT });
+            return Err(ApiError::TooLong {
+                request: self.request.to_string(),
+                limit: LINE_LIMIT,
+            });
         }
         Ok(())
     }
 
     fn fault(&self, reason: String) -> ApiError {
         self.evidence.fault(&self.request, &reason);
-        ApiError::Transport { request: self.request.to_string(), reason }
+        ApiError::Transport {
+            request: self.request.to_string(),
+            reason,
+        }
     }
 }

@@ -1,14 +1,14 @@
 //! The only door of a check: a client, a namespace of its own, assertions that count, waits with a deadline.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
 use super::{CheckFault, CheckResult, Offer};
-use crate::api::deadline::{wait_for, Seen};
+use crate::api::deadline::{Seen, wait_for};
 use crate::api::{Api, Collection, Resource};
 
 /// How long a check may wait.
@@ -24,7 +24,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(60), whole: Duration::from_secs(300), removal: Duration::from_secs(120) }
+        Self {
+            patience: Duration::from_secs(60),
+            whole: Duration::from_secs(300),
+            removal: Duration::from_secs(120),
+        }
     }
 }
 
@@ -41,7 +45,13 @@ impl CheckContext {
     /// A context for one run of one check. `api` must be the check's own ([`Api::apart`]).
     #[must_use]
     pub fn new(api: Api, offer: Arc<Offer>, limits: Limits) -> Self {
-        Self { api, limits, offer, namespace: OnceCell::new(), facts: AtomicU64::new(0) }
+        Self {
+            api,
+            limits,
+            offer,
+            namespace: OnceCell::new(),
+            facts: AtomicU64::new(0),
+        }
     }
 
     /// The client.
@@ -78,7 +88,10 @@ impl CheckContext {
     /// When it cannot be made: the instrument's fault, since the check is not about that.
     pub async fn namespace(&self) -> CheckResult<&str> {
         // Without the mutant: a check of something else must not fall over its own scaffolding.
-        let made = self.namespace.get_or_try_init(|| another(self.api.clean())).await;
+        let made = self
+            .namespace
+            .get_or_try_init(|| another(self.api.clean()))
+            .await;
         made.map(String::as_str)
     }
 
@@ -95,7 +108,11 @@ impl CheckContext {
     /// # Errors
     /// As [`CheckContext::namespace`].
     pub async fn collection(&self, resource: Resource) -> CheckResult<Collection> {
-        let namespace = if resource.namespaced { Some(self.namespace().await?) } else { None };
+        let namespace = if resource.namespaced {
+            Some(self.namespace().await?)
+        } else {
+            None
+        };
         Ok(Collection::new(&self.api, resource, namespace))
     }
 
@@ -126,7 +143,10 @@ impl CheckContext {
         let what = format!("{} is gone", collection.item(name));
         self.wait(&what, || async {
             let answer = collection.get(name).await?;
-            Ok(Seen::when(answer.status == 404 && answer.reason() == "NotFound", || answer.summary()))
+            Ok(Seen::when(
+                answer.status == 404 && answer.reason() == "NotFound",
+                || answer.summary(),
+            ))
         })
         .await
     }
@@ -135,7 +155,10 @@ impl CheckContext {
 async fn another(api: Api) -> CheckResult<String> {
     let (name, answer) = api.make_namespace("check").await?;
     if answer.status != 201 {
-        return Err(CheckFault::Errored(format!("failed to make a namespace for the check: {}", answer.summary())));
+        return Err(CheckFault::Errored(format!(
+            "failed to make a namespace for the check: {}",
+            answer.summary()
+        )));
     }
     Ok(name)
 }

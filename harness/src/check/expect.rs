@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use serde_json::Value;
 
 use super::{CheckContext, CheckFault, CheckResult};
-use crate::api::{Response, RUN_LABEL};
+use crate::api::{RUN_LABEL, Response};
 
 /// Characters of one value shown in a message; the rest is in the evidence.
 const SHOWN: usize = 400;
@@ -17,7 +17,14 @@ impl CheckContext {
     /// Failed when it does not hold.
     pub fn expect(&self, what: &str, holds: bool, seen: impl FnOnce() -> String) -> CheckResult {
         self.count();
-        if holds { Ok(()) } else { Err(CheckFault::Failed(format!("expected {what}; seen: {}", short(&seen())))) }
+        if holds {
+            Ok(())
+        } else {
+            Err(CheckFault::Failed(format!(
+                "expected {what}; seen: {}",
+                short(&seen())
+            )))
+        }
     }
 
     /// `seen` equals `expected`.
@@ -33,7 +40,11 @@ impl CheckContext {
         if seen == expected {
             return Ok(());
         }
-        Err(CheckFault::Failed(format!("{what}: expected {}; seen: {}", short(&format!("{expected:?}")), short(&format!("{seen:?}")))))
+        Err(CheckFault::Failed(format!(
+            "{what}: expected {}; seen: {}",
+            short(&format!("{expected:?}")),
+            short(&format!("{seen:?}"))
+        )))
     }
 
     /// The answer has this status. Gives its body.
@@ -45,7 +56,10 @@ impl CheckContext {
         if answer.status == expected {
             return Ok(answer.body);
         }
-        Err(CheckFault::Failed(format!("{what}: expected status {expected}; seen: {}", short(&answer.summary()))))
+        Err(CheckFault::Failed(format!(
+            "{what}: expected status {expected}; seen: {}",
+            short(&answer.summary())
+        )))
     }
 
     /// The answer is a refusal with this status and reason, in the form of a Status object.
@@ -54,7 +68,11 @@ impl CheckContext {
     /// Failed when it is anything else.
     pub fn refused(&self, what: &str, status: u16, reason: &str, answer: &Response) -> CheckResult {
         self.expect_eq(&format!("{what}: status"), status, answer.status)?;
-        self.expect_eq(&format!("{what}: kind"), "Status", answer.body["kind"].as_str().unwrap_or_default())?;
+        self.expect_eq(
+            &format!("{what}: kind"),
+            "Status",
+            answer.body["kind"].as_str().unwrap_or_default(),
+        )?;
         self.expect_eq(&format!("{what}: reason"), reason, answer.reason())
     }
 
@@ -84,7 +102,12 @@ impl CheckContext {
         found
             .and_then(Value::as_str)
             .filter(|text| !text.is_empty())
-            .ok_or_else(|| CheckFault::Failed(format!("{what}: expected a text at {pointer}; seen: {}", short(&format!("{found:?}")))))
+            .ok_or_else(|| {
+                CheckFault::Failed(format!(
+                    "{what}: expected a text at {pointer}; seen: {}",
+                    short(&format!("{found:?}"))
+                ))
+            })
     }
 
     /// The items of a list answer.
@@ -97,7 +120,10 @@ impl CheckContext {
             Some(Value::Array(items)) => Ok(items.clone()),
             // A Go server may write an empty list as null.
             Some(Value::Null) => Ok(Vec::new()),
-            _ => Err(CheckFault::Failed(format!("{what}: expected a list with items; seen: {}", short(&body.to_string())))),
+            _ => Err(CheckFault::Failed(format!(
+                "{what}: expected a list with items; seen: {}",
+                short(&body.to_string())
+            ))),
         }
     }
 
@@ -106,7 +132,11 @@ impl CheckContext {
     /// # Errors
     /// As [`CheckContext::items`].
     pub fn names(&self, what: &str, answer: Response) -> CheckResult<Vec<String>> {
-        let mut names = self.items(what, answer)?.iter().map(|item| name(item).to_owned()).collect::<Vec<_>>();
+        let mut names = self
+            .items(what, answer)?
+            .iter()
+            .map(|item| name(item).to_owned())
+            .collect::<Vec<_>>();
         names.sort();
         Ok(names)
     }
@@ -137,12 +167,18 @@ pub fn name(object: &Value) -> &str {
 
 fn difference(place: &str, part: &Value, whole: &Value) -> Option<(String, Value, Value)> {
     match (part, whole) {
-        (Value::Object(fields), Value::Object(seen)) => fields
+        (Value::Object(fields), Value::Object(seen)) => fields.iter().find_map(|(field, value)| {
+            difference(
+                &format!("{place}/{field}"),
+                value,
+                seen.get(field).unwrap_or(&Value::Null),
+            )
+        }),
+        (Value::Array(items), Value::Array(seen)) if items.len() == seen.len() => items
             .iter()
-            .find_map(|(field, value)| difference(&format!("{place}/{field}"), value, seen.get(field).unwrap_or(&Value::Null))),
-        (Value::Array(items), Value::Array(seen)) if items.len() == seen.len() => {
-            items.iter().zip(seen).enumerate().find_map(|(at, (item, seen))| difference(&format!("{place}/{at}"), item, seen))
-        }
+            .zip(seen)
+            .enumerate()
+            .find_map(|(at, (item, seen))| difference(&format!("{place}/{at}"), item, seen)),
         _ if part == whole => None,
         _ => Some((place.to_owned(), part.clone(), whole.clone())),
     }
@@ -150,7 +186,11 @@ fn difference(place: &str, part: &Value, whole: &Value) -> Option<(String, Value
 
 fn short(text: &str) -> String {
     let shown: String = text.chars().take(SHOWN).collect();
-    if shown.len() < text.len() { format!("{shown} [cut]") } else { shown }
+    if shown.len() < text.len() {
+        format!("{shown} [cut]")
+    } else {
+        shown
+    }
 }
 
 #[cfg(test)]
@@ -161,8 +201,12 @@ mod tests {
     #[test]
     fn a_part_must_be_in_the_whole() {
         let whole = json!({"spec": {"a": 1, "b": [{"c": 2, "d": 3}]}, "status": {}});
-        assert_eq!(difference("", &json!({"spec": {"b": [{"c": 2}]}}), &whole), None);
-        let (place, ..) = difference("", &json!({"spec": {"b": [{"c": 9}]}}), &whole).unwrap_or_default();
+        assert_eq!(
+            difference("", &json!({"spec": {"b": [{"c": 2}]}}), &whole),
+            None
+        );
+        let (place, ..) =
+            difference("", &json!({"spec": {"b": [{"c": 9}]}}), &whole).unwrap_or_default();
         assert_eq!(place, "/spec/b/0/c");
         let (place, ..) = difference("", &json!({"spec": {"e": 1}}), &whole).unwrap_or_default();
         assert_eq!(place, "/spec/e");

@@ -1,7 +1,7 @@
 //! How a check ends when it does not pass.
 
-use crate::api::deadline::WaitError;
 use crate::api::ApiError;
+use crate::api::deadline::WaitError;
 
 /// What a check gives.
 pub type CheckResult<T = ()> = Result<T, CheckFault>;
@@ -26,9 +26,13 @@ impl From<ApiError> for CheckFault {
 impl From<WaitError<CheckFault>> for CheckFault {
     fn from(error: WaitError<CheckFault>) -> Self {
         match error {
-            WaitError::Late { what, granted, last_seen } => {
-                Self::Failed(format!("expected within {granted:?}: {what}; last seen: {last_seen}"))
-            }
+            WaitError::Late {
+                what,
+                granted,
+                last_seen,
+            } => Self::Failed(format!(
+                "expected within {granted:?}: {what}; last seen: {last_seen}"
+            )),
             WaitError::Look(fault) => fault,
         }
     }

@@ -22,19 +22,40 @@ pub(super) struct Ran {
 ///
 /// `api` may carry a mutant; it must be the check's own ([`Api::apart`]). Objects that stay make the finding Errored
 /// where it passed, since nothing may be left behind.
-pub async fn run_check(check: &Check, api: &Api, offer: &Arc<Offer>, limits: Limits) -> CheckFinding {
-    let Ran { mut finding, removing } = run_and_remove(check, api, offer, limits).await;
+pub async fn run_check(
+    check: &Check,
+    api: &Api,
+    offer: &Arc<Offer>,
+    limits: Limits,
+) -> CheckFinding {
+    let Ran {
+        mut finding,
+        removing,
+    } = run_and_remove(check, api, offer, limits).await;
     let left = api.await_gone(removing, limits.removal).await;
     if !left.is_empty() && finding.outcome == Outcome::Passed {
         finding.outcome = Outcome::Errored;
-        finding.reason = Some(format!("still there after {:?}: {}", limits.removal, left.join(", ")));
+        finding.reason = Some(format!(
+            "still there after {:?}: {}",
+            limits.removal,
+            left.join(", ")
+        ));
     }
     finding
 }
 
 /// Runs one check and asks for the removal of what it made, without waiting for that.
-pub(super) async fn run_and_remove(check: &Check, api: &Api, offer: &Arc<Offer>, limits: Limits) -> Ran {
+pub(super) async fn run_and_remove(
+    check: &Check,
+    api: &Api,
+    offer: &Arc<Offer>,
+    limits: Limits,
+) -> Ran {
     let started = Instant::now();
+    let limits = Limits {
+        patience: limits.patience.max(check.patience),
+        ..limits
+    };
     let cx = CheckContext::new(api.clone(), Arc::clone(offer), limits);
     let result = match offer.missing(check.requires) {
         Some(missing) => Err(CheckFault::Skipped(missing)),
@@ -44,25 +65,39 @@ pub(super) async fn run_and_remove(check: &Check, api: &Api, offer: &Arc<Offer>,
     let facts = cx.facts();
     let (outcome, reason) = match result {
         // Nothing examined is never a pass.
-        Ok(()) if facts == 0 => (Outcome::Errored, Some("the check examined no fact".to_owned())),
+        Ok(()) if facts == 0 => (
+            Outcome::Errored,
+            Some("the check examined no fact".to_owned()),
+        ),
         Ok(()) => (Outcome::Passed, None),
         Err(CheckFault::Failed(reason)) => (Outcome::Failed, Some(reason)),
         Err(CheckFault::Skipped(reason)) => (Outcome::Skipped, Some(reason)),
         Err(CheckFault::Errored(reason)) => (Outcome::Errored, Some(reason)),
     };
-    let evidence = if matches!(outcome, Outcome::Failed | Outcome::Errored) { api.evidence().lines() } else { Vec::new() };
+    let evidence = if matches!(outcome, Outcome::Failed | Outcome::Errored) {
+        api.evidence().lines()
+    } else {
+        Vec::new()
+    };
     let finding = CheckFinding {
         suite: SUITE.to_owned(),
         id: check.id.to_owned(),
         title: check.title.to_owned(),
-        official: check.official.iter().map(|name| (*name).to_owned()).collect(),
+        official: check
+            .official
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
         outcome,
         reason,
         facts,
         took_ms,
         evidence,
     };
-    Ran { finding, removing: api.remove_made().await }
+    Ran {
+        finding,
+        removing: api.remove_made().await,
+    }
 }
 
 async fn guarded(check: &Check, cx: &CheckContext) -> CheckResult {
@@ -70,11 +105,21 @@ async fn guarded(check: &Check, cx: &CheckContext) -> CheckResult {
     let body = AssertUnwindSafe((check.run)(cx)).catch_unwind();
     match tokio::time::timeout(whole, body).await {
         Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(CheckFault::Errored(format!("the check panicked: {}", panic_text(panic.as_ref())))),
+        Ok(Err(panic)) => Err(CheckFault::Errored(format!(
+            "the check panicked: {}",
+            panic_text(panic.as_ref())
+        ))),
         Err(_) => {
-            let last = cx.api().evidence().lines().pop().unwrap_or_else(|| "no exchange at all".to_owned());
+            let last = cx
+                .api()
+                .evidence()
+                .lines()
+                .pop()
+                .unwrap_or_else(|| "no exchange at all".to_owned());
             let last: String = last.chars().take(300).collect();
-            Err(CheckFault::Errored(format!("the check did not end within {whole:?}; its last exchange was: {last}")))
+            Err(CheckFault::Errored(format!(
+                "the check did not end within {whole:?}; its last exchange was: {last}"
+            )))
         }
     }
 }

@@ -21,8 +21,12 @@ pub enum Requirement {
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resource(group_version, plural) => write!(f, "resource {plural} of {group_version}"),
-            Self::Verb(group_version, plural, verb) => write!(f, "verb {verb} on {plural} of {group_version}"),
+            Self::Resource(group_version, plural) => {
+                write!(f, "resource {plural} of {group_version}")
+            }
+            Self::Verb(group_version, plural, verb) => {
+                write!(f, "verb {verb} on {plural} of {group_version}")
+            }
             Self::Since(minor) => write!(f, "Kubernetes 1.{minor} or newer"),
             Self::Behaviour(name) => write!(f, "behaviour {name}"),
         }
@@ -49,27 +53,45 @@ impl Offer {
     /// When the server cannot be reached or answers neither `/version` nor `/api`.
     pub async fn discover(api: &Api, lacks: &[&str]) -> Result<Self, ApiError> {
         let version = api.get("/version").await?.body;
-        let minor = version["minor"].as_str().unwrap_or_default().trim_end_matches('+').parse().unwrap_or(0);
+        let minor = version["minor"]
+            .as_str()
+            .unwrap_or_default()
+            .trim_end_matches('+')
+            .parse()
+            .unwrap_or(0);
         let mut offer = Self {
             minor,
-            version: version["gitVersion"].as_str().unwrap_or_default().to_owned(),
+            version: version["gitVersion"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
             lacks: lacks.iter().map(|name| (*name).to_owned()).collect(),
             ..Self::default()
         };
         let core = api.get("/api").await?.body;
         let versions = core["versions"].as_array().into_iter().flatten();
-        let mut served = versions.filter_map(|version| version.as_str().map(str::to_owned)).collect::<Vec<_>>();
+        let mut served = versions
+            .filter_map(|version| version.as_str().map(str::to_owned))
+            .collect::<Vec<_>>();
         let groups = api.get("/apis").await?.body;
         for group in groups["groups"].as_array().into_iter().flatten() {
             let versions = group["versions"].as_array().into_iter().flatten();
-            served.extend(versions.filter_map(|version| version["groupVersion"].as_str().map(str::to_owned)));
+            served.extend(
+                versions.filter_map(|version| version["groupVersion"].as_str().map(str::to_owned)),
+            );
         }
         for group_version in served {
             let list = api.get(&crate::api::group_root(&group_version)).await?.body;
             for entry in list["resources"].as_array().into_iter().flatten() {
-                let verbs = entry["verbs"].as_array().into_iter().flatten().filter_map(|verb| verb.as_str().map(str::to_owned));
+                let verbs = entry["verbs"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|verb| verb.as_str().map(str::to_owned));
                 let name = entry["name"].as_str().unwrap_or_default().to_owned();
-                offer.resources.insert((group_version.clone(), name), verbs.collect());
+                offer
+                    .resources
+                    .insert((group_version.clone(), name), verbs.collect());
             }
         }
         Ok(offer)
@@ -78,10 +100,15 @@ impl Offer {
     /// Whether it has this.
     #[must_use]
     pub fn meets(&self, requirement: Requirement) -> bool {
-        let verbs = |group_version: &str, plural: &str| self.resources.get(&(group_version.to_owned(), plural.to_owned()));
+        let verbs = |group_version: &str, plural: &str| {
+            self.resources
+                .get(&(group_version.to_owned(), plural.to_owned()))
+        };
         match requirement {
             Requirement::Resource(group_version, plural) => verbs(group_version, plural).is_some(),
-            Requirement::Verb(group_version, plural, verb) => verbs(group_version, plural).is_some_and(|verbs| verbs.contains(verb)),
+            Requirement::Verb(group_version, plural, verb) => {
+                verbs(group_version, plural).is_some_and(|verbs| verbs.contains(verb))
+            }
             Requirement::Since(minor) => self.minor >= minor,
             Requirement::Behaviour(name) => !self.lacks.contains(name),
         }
@@ -90,8 +117,16 @@ impl Offer {
     /// The requirements that it does not meet, named; `None` where it meets all.
     #[must_use]
     pub fn missing(&self, requirements: &[Requirement]) -> Option<String> {
-        let missing = requirements.iter().filter(|requirement| !self.meets(**requirement)).map(ToString::to_string).collect::<Vec<_>>();
-        if missing.is_empty() { None } else { Some(format!("the server does not offer: {}", missing.join(", "))) }
+        let missing = requirements
+            .iter()
+            .filter(|requirement| !self.meets(**requirement))
+            .map(ToString::to_string)
+            .collect::<Vec<_>>();
+        if missing.is_empty() {
+            None
+        } else {
+            Some(format!("the server does not offer: {}", missing.join(", ")))
+        }
     }
 }
 
@@ -108,9 +143,22 @@ mod tests {
             lacks: BTreeSet::from(["quota".to_owned()]),
             ..Offer::default()
         };
-        assert_eq!(offer.missing(&[Requirement::Resource("v1", "configmaps"), Requirement::Since(21)]), None);
-        let needs = [Requirement::Verb("v1", "configmaps", "watch"), Requirement::Since(27), Requirement::Behaviour("quota")];
+        assert_eq!(
+            offer.missing(&[
+                Requirement::Resource("v1", "configmaps"),
+                Requirement::Since(21)
+            ]),
+            None
+        );
+        let needs = [
+            Requirement::Verb("v1", "configmaps", "watch"),
+            Requirement::Since(27),
+            Requirement::Behaviour("quota"),
+        ];
         let missing = offer.missing(&needs).unwrap_or_default();
-        assert_eq!(missing, "the server does not offer: verb watch on configmaps of v1, Kubernetes 1.27 or newer, behaviour quota");
+        assert_eq!(
+            missing,
+            "the server does not offer: verb watch on configmaps of v1, Kubernetes 1.27 or newer, behaviour quota"
+        );
     }
 }

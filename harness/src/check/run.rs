@@ -8,7 +8,7 @@ use reports::event::CheckFinding;
 use reports::outcome::Outcome;
 use tokio::sync::watch;
 
-use super::one::{run_and_remove, Ran};
+use super::one::{Ran, run_and_remove};
 use super::{Check, Limits, Offer, SUITE};
 use crate::api::Api;
 
@@ -29,37 +29,59 @@ pub struct RunOptions {
 ///
 /// Each finding goes to `sink` as soon as it is there. Serial checks run alone, after the others. A check that a
 /// cancellation kept from running or from ending is Errored: it was not examined, and that is never a pass.
-pub async fn run_checks(checks: &[&Check], api: &Api, options: &RunOptions, sink: impl Fn(CheckFinding)) -> Vec<String> {
-    let (serial, concurrent): (Vec<&Check>, Vec<&Check>) = checks.iter().copied().partition(|check| check.serial.is_some());
+pub async fn run_checks(
+    checks: &[&Check],
+    api: &Api,
+    options: &RunOptions,
+    sink: impl Fn(CheckFinding),
+) -> Vec<String> {
+    let (serial, concurrent): (Vec<&Check>, Vec<&Check>) = checks
+        .iter()
+        .copied()
+        .partition(|check| check.serial.is_some());
     let removing = Mutex::new(Vec::new());
     for (group, jobs) in [(concurrent, options.jobs.max(1)), (serial, 1)] {
         futures::stream::iter(group)
             .map(|check| run_unless_cancelled(check, api.apart(None), options))
             .buffer_unordered(jobs)
             .for_each(|ran| {
-                removing.lock().unwrap_or_else(PoisonError::into_inner).extend(ran.removing);
+                removing
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend(ran.removing);
                 sink(ran.finding);
                 std::future::ready(())
             })
             .await;
     }
-    let removing = removing.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let removing = removing
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     api.await_gone(removing, options.limits.removal).await
 }
 
 async fn run_unless_cancelled(check: &Check, api: Api, options: &RunOptions) -> Ran {
     if *options.cancel.borrow() {
-        return Ran { finding: interrupted(check, "before it began"), removing: Vec::new() };
+        return Ran {
+            finding: interrupted(check, "before it began"),
+            removing: Vec::new(),
+        };
     }
     let run = run_and_remove(check, &api, &options.offer, options.limits);
     match until_cancelled(run, options.cancel.clone()).await {
         Some(ran) => ran,
-        None => Ran { finding: interrupted(check, "before it ended"), removing: api.remove_made().await },
+        None => Ran {
+            finding: interrupted(check, "before it ended"),
+            removing: api.remove_made().await,
+        },
     }
 }
 
 /// The future's output, or `None` when the cancellation came first.
-pub(super) async fn until_cancelled<T>(run: impl Future<Output = T>, mut cancel: watch::Receiver<bool>) -> Option<T> {
+pub(super) async fn until_cancelled<T>(
+    run: impl Future<Output = T>,
+    mut cancel: watch::Receiver<bool>,
+) -> Option<T> {
     let cancelled = async move {
         // A dropped sender can cancel nothing any more.
         if cancel.wait_for(|stop| *stop).await.is_err() {
@@ -78,7 +100,11 @@ fn interrupted(check: &Check, when: &str) -> CheckFinding {
         suite: SUITE.to_owned(),
         id: check.id.to_owned(),
         title: check.title.to_owned(),
-        official: check.official.iter().map(|name| (*name).to_owned()).collect(),
+        official: check
+            .official
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
         outcome: Outcome::Errored,
         reason: Some(format!("the run was interrupted {when}")),
         facts: 0,

@@ -17,8 +17,13 @@ impl CheckContext {
     ///
     /// # Errors
     /// Failed when the server refuses it.
-    pub async fn watch(&self, collection: &Collection, query: &[(&str, &str)]) -> CheckResult<Watching<'_>> {
-        self.watch_path(Request::get(collection.path()).query(query)).await
+    pub async fn watch(
+        &self,
+        collection: &Collection,
+        query: &[(&str, &str)],
+    ) -> CheckResult<Watching<'_>> {
+        self.watch_path(Request::get(collection.path()).query(query))
+            .await
     }
 
     /// Opens a watch of any path.
@@ -30,7 +35,10 @@ impl CheckContext {
         let path = request.path.clone();
         match self.api().watch(request).await? {
             WatchAnswer::Open(watch) => Ok(Watching { cx: self, watch }),
-            WatchAnswer::Refused(answer) => Err(CheckFault::Failed(format!("watch of {path}: expected it to open; seen: {}", answer.summary()))),
+            WatchAnswer::Refused(answer) => Err(CheckFault::Failed(format!(
+                "watch of {path}: expected it to open; seen: {}",
+                answer.summary()
+            ))),
         }
     }
 }
@@ -45,10 +53,14 @@ impl Watching<'_> {
         let patience = self.cx.limits().patience;
         match self.watch.next(Instant::now() + patience).await? {
             Next::Event(event) => Ok(event),
-            Next::Ended => Err(CheckFault::Failed(format!("expected {awaited} on {}; the server ended the watch", self.watch.request()))),
-            Next::Late => {
-                Err(CheckFault::Failed(format!("expected {awaited} on {} within {patience:?}; nothing came", self.watch.request())))
-            }
+            Next::Ended => Err(CheckFault::Failed(format!(
+                "expected {awaited} on {}; the server ended the watch",
+                self.watch.request()
+            ))),
+            Next::Late => Err(CheckFault::Failed(format!(
+                "expected {awaited} on {} within {patience:?}; nothing came",
+                self.watch.request()
+            ))),
         }
     }
 
@@ -59,7 +71,11 @@ impl Watching<'_> {
     pub async fn next(&mut self, kind: &str, name: &str) -> CheckResult<Value> {
         let event = self.any(&format!("{kind} of {name}")).await?;
         let seen = format!("{} of {}", event.kind, event.name());
-        self.cx.expect_eq(&format!("next event on {}", self.watch.request()), format!("{kind} of {name}"), seen)?;
+        self.cx.expect_eq(
+            &format!("next event on {}", self.watch.request()),
+            format!("{kind} of {name}"),
+            seen,
+        )?;
         Ok(event.object)
     }
 
@@ -68,11 +84,21 @@ impl Watching<'_> {
     ///
     /// # Errors
     /// Failed when it does not come, or one of `never` does.
-    pub async fn until(&mut self, kind: &str, name: &str, never: &[&str], wanted: impl Fn(&Value) -> bool) -> CheckResult<Value> {
+    pub async fn until(
+        &mut self,
+        kind: &str,
+        name: &str,
+        never: &[&str],
+        wanted: impl Fn(&Value) -> bool,
+    ) -> CheckResult<Value> {
         let awaited = format!("{kind} of {name}");
         let deadline = Instant::now() + self.cx.limits().patience;
         loop {
-            self.cx.expect(&format!("{awaited} within {:?}", self.cx.limits().patience), Instant::now() < deadline, || "other events only".to_owned())?;
+            self.cx.expect(
+                &format!("{awaited} within {:?}", self.cx.limits().patience),
+                Instant::now() < deadline,
+                || "other events only".to_owned(),
+            )?;
             let event = self.any(&awaited).await?;
             if event.name() != name {
                 continue;
@@ -81,7 +107,11 @@ impl Watching<'_> {
                 return Ok(event.object);
             }
             let forbidden = never.contains(&event.kind.as_str());
-            self.cx.expect(&format!("{awaited} on {}", self.watch.request()), !forbidden, || format!("{} of {name}", event.kind))?;
+            self.cx.expect(
+                &format!("{awaited} on {}", self.watch.request()),
+                !forbidden,
+                || format!("{} of {name}", event.kind),
+            )?;
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Who may do what: certificate requests, roles, access reviews.
 
-use harness::api::mutant::{families as mutant, Mutant};
+use harness::api::mutant::{Mutant, families as mutant};
 use harness::api::namespace::unique;
 use harness::api::{Collection, Method, PatchKind, Request, Resource};
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::kinds::{CONFIG_MAPS, CSRS, ROLES};
 use super::status::status_walk;
 use super::steps::{create, read};
-use super::walk::{self, walk, Walk};
+use super::walk::{self, Walk, subresources, walk};
 
 const GROUP: &str = "authorization.k8s.io/v1";
 
@@ -21,8 +21,14 @@ pub const CHECKS: &[Check] = &[
         official: &["[sig-auth] Certificates API should support CSR API operations"],
         requires: &[
             Requirement::Resource("certificates.k8s.io/v1", "certificatesigningrequests"),
-            Requirement::Resource("certificates.k8s.io/v1", "certificatesigningrequests/approval"),
-            Requirement::Resource("certificates.k8s.io/v1", "certificatesigningrequests/status"),
+            Requirement::Resource(
+                "certificates.k8s.io/v1",
+                "certificatesigningrequests/approval",
+            ),
+            Requirement::Resource(
+                "certificates.k8s.io/v1",
+                "certificatesigningrequests/status",
+            ),
         ],
         kills: CSR_KILLS,
         run: |cx| Box::pin(certificates(cx)),
@@ -32,7 +38,10 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "access/roles-serve-every-verb",
         title: "Roles are discovered and serve every verb.",
-        requires: &[Requirement::Resource("rbac.authorization.k8s.io/v1", "roles")],
+        requires: &[Requirement::Resource(
+            "rbac.authorization.k8s.io/v1",
+            "roles",
+        )],
         kills: walk::KILLS,
         run: |cx| Box::pin(walk(cx, &ROLE)),
         ..Check::BASE
@@ -47,7 +56,12 @@ pub const CHECKS: &[Check] = &[
             Requirement::Resource("rbac.authorization.k8s.io/v1", "roles"),
             Requirement::Behaviour("rbac"),
         ],
-        kills: &[mutant::REVIEW_DENIES, mutant::REVIEW_ALLOWS, mutant::CREATE_NOT_STORED, mutant::ERROR_BECOMES_SUCCESS],
+        kills: &[
+            mutant::REVIEW_DENIES,
+            mutant::REVIEW_ALLOWS,
+            mutant::CREATE_NOT_STORED,
+            mutant::ERROR_BECOMES_SUCCESS,
+        ],
         run: |cx| Box::pin(reviews(cx)),
         ..Check::BASE
     },
@@ -55,6 +69,7 @@ pub const CHECKS: &[Check] = &[
 
 const CSR_KILLS: &[Mutant] = &[
     mutant::RESOURCES_MISSING,
+    mutant::SUBRESOURCES_MISSING,
     mutant::CREATE_NOT_STORED,
     mutant::UPDATE_NOT_APPLIED,
     mutant::PATCH_NOT_APPLIED,
@@ -73,7 +88,11 @@ fn csr() -> Value {
     json!({"spec": {"request": REQUEST, "signerName": "assay.dev/none", "usages": ["digital signature", "client auth"]}})
 }
 
-const CSR: Walk = Walk { resource: CSRS, body: csr, defaults: || json!({}) };
+const CSR: Walk = Walk {
+    resource: CSRS,
+    body: csr,
+    defaults: || json!({}),
+};
 
 const ROLE: Walk = Walk {
     resource: ROLES,
@@ -83,27 +102,49 @@ const ROLE: Walk = Walk {
 
 async fn certificates(cx: &CheckContext) -> CheckResult {
     walk(cx, &CSR).await?;
+    subresources(cx, CSRS, &["approval", "status"]).await?;
     let (all, name) = (cx.collection(CSRS).await?, unique("status"));
     let mut object = csr();
     object["metadata"] = json!({"name": name});
     let made = create(cx, &all, object).await?;
     // Who asked is the server's to say, not the client's.
     cx.text("the request", &made, "/spec/username")?;
-    let known = made["spec"]["groups"].as_array().into_iter().flatten().any(|group| group == "system:authenticated");
-    cx.expect("the requester's groups to hold system:authenticated", known, || made["spec"]["groups"].to_string())?;
+    let known = made["spec"]["groups"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|group| group == "system:authenticated");
+    cx.expect(
+        "the requester's groups to hold system:authenticated",
+        known,
+        || made["spec"]["groups"].to_string(),
+    )?;
     let condition = |kind: &str| json!([{"type": kind, "status": "True", "reason": "assay", "message": "set by assay"}]);
 
     // Approval, and what cannot be undone by it, belongs to /approval alone.
     let sub = format!("{name}/approval");
     cx.status("GET of /approval", 200, all.get(&sub).await?)?;
     let patch = json!({"metadata": {"annotations": {"patchedapproval": "true"}}, "status": {"conditions": condition("ApprovalPatch")}});
-    cx.status("PATCH of /approval", 200, all.patch(&sub, PatchKind::Merge, patch.clone()).await?)?;
-    cx.contains("the request after the patch of /approval", &patch, &read(cx, &all, &name).await?)?;
+    cx.status(
+        "PATCH of /approval",
+        200,
+        all.patch(&sub, PatchKind::Merge, patch.clone()).await?,
+    )?;
+    cx.contains(
+        "the request after the patch of /approval",
+        &patch,
+        &read(cx, &all, &name).await?,
+    )?;
     let mut approved = read(cx, &all, &name).await?;
-    approved["status"]["conditions"] = json!([condition("ApprovalPatch")[0], condition("Approved")[0]]);
+    approved["status"]["conditions"] =
+        json!([condition("ApprovalPatch")[0], condition("Approved")[0]]);
     cx.status("PUT of /approval", 200, all.replace(&sub, approved).await?)?;
     let stored = read(cx, &all, &name).await?;
-    let has = stored["status"]["conditions"].as_array().into_iter().flatten().any(|one| one["type"] == "Approved");
+    let has = stored["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|one| one["type"] == "Approved");
     cx.expect("the approval", has, || stored["status"].to_string())?;
 
     // A status without the approval would be refused: it goes along.
@@ -121,8 +162,14 @@ async fn reviews(cx: &CheckContext) -> CheckResult {
         }
         let what = json!({"user": user, "resourceAttributes": {"verb": "list", "resource": "configmaps", "namespace": namespace}});
         for (path, kind) in [
-            (format!("/apis/{GROUP}/subjectaccessreviews"), "SubjectAccessReview"),
-            (format!("/apis/{GROUP}/namespaces/{namespace}/localsubjectaccessreviews"), "LocalSubjectAccessReview"),
+            (
+                format!("/apis/{GROUP}/subjectaccessreviews"),
+                "SubjectAccessReview",
+            ),
+            (
+                format!("/apis/{GROUP}/namespaces/{namespace}/localsubjectaccessreviews"),
+                "LocalSubjectAccessReview",
+            ),
         ] {
             let mut body = json!({"apiVersion": GROUP, "kind": kind, "spec": what});
             if kind.starts_with("Local") {
@@ -131,7 +178,10 @@ async fn reviews(cx: &CheckContext) -> CheckResult {
             let (path, body) = (&path, &body);
             cx.wait(&format!("{kind} to say {allowed}"), || async move {
                 let answer = cx.status(kind, 201, cx.api().create(path, body.clone()).await?)?;
-                Ok(harness::api::deadline::Seen::when(answer["status"]["allowed"] == allowed, || answer["status"].to_string()))
+                Ok(harness::api::deadline::Seen::when(
+                    answer["status"]["allowed"] == allowed,
+                    || answer["status"].to_string(),
+                ))
             })
             .await?;
         }
@@ -148,8 +198,13 @@ async fn reviews(cx: &CheckContext) -> CheckResult {
 }
 
 async fn grant(cx: &CheckContext, user: &str) -> CheckResult {
-    const BINDINGS: Resource = Resource::namespaced("rbac.authorization.k8s.io/v1", "rolebindings", "RoleBinding");
-    let (roles, bindings): (Collection, Collection) = (cx.collection(ROLES).await?, cx.collection(BINDINGS).await?);
+    const BINDINGS: Resource = Resource::namespaced(
+        "rbac.authorization.k8s.io/v1",
+        "rolebindings",
+        "RoleBinding",
+    );
+    let (roles, bindings): (Collection, Collection) =
+        (cx.collection(ROLES).await?, cx.collection(BINDINGS).await?);
     let mut role = (ROLE.body)();
     role["metadata"] = json!({"name": "reader"});
     create(cx, &roles, role).await?;

@@ -1,15 +1,15 @@
 //! CronJobs and Jobs that run nothing.
 
-use harness::api::mutant::{families as mutant, Mutant};
-use harness::api::namespace::unique;
 use harness::api::PatchKind;
+use harness::api::mutant::{Mutant, families as mutant};
+use harness::api::namespace::unique;
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::kinds::{CRON_JOBS, JOBS};
 use super::status::status_walk;
 use super::steps::{create, left, pod_spec, read, update};
-use super::walk::{walk, Walk};
+use super::walk::{Walk, subresources, walk};
 
 /// The area's checks.
 pub const CHECKS: &[Check] = &[
@@ -17,7 +17,10 @@ pub const CHECKS: &[Check] = &[
         id: "batch/cron-job-serves-every-verb",
         title: "CronJobs are discovered and serve every verb, and their status is written apart.",
         official: &["[sig-apps] CronJob should support CronJob API operations"],
-        requires: &[Requirement::Resource("batch/v1", "cronjobs"), Requirement::Resource("batch/v1", "cronjobs/status")],
+        requires: &[
+            Requirement::Resource("batch/v1", "cronjobs"),
+            Requirement::Resource("batch/v1", "cronjobs/status"),
+        ],
         kills: CRON_JOB,
         run: |cx| Box::pin(cron_job(cx)),
         ..Check::BASE
@@ -27,9 +30,17 @@ pub const CHECKS: &[Check] = &[
         title: "A suspended Job is patched, replaced, found in all namespaces and deleted by collection.",
         official: &["[sig-apps] Job should manage the lifecycle of a job"],
         // v1.21 has suspend as an alpha field, which it drops: the Job would start.
-        requires: &[Requirement::Resource("batch/v1", "jobs"), Requirement::Since(22)],
+        requires: &[
+            Requirement::Resource("batch/v1", "jobs"),
+            Requirement::Since(22),
+        ],
         kills: JOB,
-        run: |cx| Box::pin(job(cx, json!({"suspend": true, "parallelism": 2, "completions": 2}))),
+        run: |cx| {
+            Box::pin(job(
+                cx,
+                json!({"suspend": true, "parallelism": 2, "completions": 2}),
+            ))
+        },
         ..Check::BASE
     },
     // What v1.21 can show of the above: without parallelism a Job has no pods either.
@@ -45,6 +56,7 @@ pub const CHECKS: &[Check] = &[
 
 const CRON_JOB: &[Mutant] = &[
     mutant::RESOURCES_MISSING,
+    mutant::SUBRESOURCES_MISSING,
     mutant::VERBS_MISSING,
     mutant::CREATE_NOT_STORED,
     mutant::UPDATE_NOT_APPLIED,
@@ -83,6 +95,7 @@ const WALK: Walk = Walk {
 
 async fn cron_job(cx: &CheckContext) -> CheckResult {
     walk(cx, &WALK).await?;
+    subresources(cx, CRON_JOBS, &["status"]).await?;
     let (all, name) = (cx.collection(CRON_JOBS).await?, unique("status"));
     let mut object = (WALK.body)();
     object["metadata"] = json!({"name": name});
@@ -101,19 +114,48 @@ async fn job(cx: &CheckContext, more: Value) -> CheckResult {
     let selected = [("labelSelector", selector.as_str())];
     let mut watch = cx.watch(&all, &selected).await?;
     for (name, set) in [("job", mark.as_str()), ("other", "other")] {
-        create(cx, &all, json!({"metadata": {"name": name, "labels": {"set": set}}, "spec": spec})).await?;
+        create(
+            cx,
+            &all,
+            json!({"metadata": {"name": name, "labels": {"set": set}}, "spec": spec}),
+        )
+        .await?;
     }
     watch.until("ADDED", "job", &["DELETED"], |_| true).await?;
-    cx.contains("the stored spec", &more, &read(cx, &all, "job").await?["spec"])?;
+    cx.contains(
+        "the stored spec",
+        &more,
+        &read(cx, &all, "job").await?["spec"],
+    )?;
     let patch = json!({"metadata": {"labels": {"patched": "yes"}}});
-    cx.status("patch", 200, all.patch("job", PatchKind::Strategic, patch.clone()).await?)?;
+    cx.status(
+        "patch",
+        200,
+        all.patch("job", PatchKind::Strategic, patch.clone())
+            .await?,
+    )?;
     cx.contains("the patched Job", &patch, &read(cx, &all, "job").await?)?;
-    update(cx, &all, "job", |object| object["metadata"]["annotations"]["updated"] = json!("true")).await?;
-    cx.contains("the updated Job", &json!({"updated": "true"}), &read(cx, &all, "job").await?["metadata"]["annotations"])?;
-    cx.only("list in all namespaces", &["job"], cx.everywhere(JOBS).list(&selected).await?)?;
+    update(cx, &all, "job", |object| {
+        object["metadata"]["annotations"]["updated"] = json!("true")
+    })
+    .await?;
+    cx.contains(
+        "the updated Job",
+        &json!({"updated": "true"}),
+        &read(cx, &all, "job").await?["metadata"]["annotations"],
+    )?;
+    cx.only(
+        "list in all namespaces",
+        &["job"],
+        cx.everywhere(JOBS).list(&selected).await?,
+    )?;
 
     let query = [selected[0], ("propagationPolicy", "Background")];
-    cx.status("deletecollection", 200, all.delete_collection(&query).await?)?;
+    cx.status(
+        "deletecollection",
+        200,
+        all.delete_collection(&query).await?,
+    )?;
     watch.until("DELETED", "job", &["ADDED"], |_| true).await?;
     left(cx, &all, &selector, &[]).await?;
     read(cx, &all, "other").await.map(drop)

@@ -1,7 +1,7 @@
 //! ConfigMaps.
 
-use harness::api::mutant::families as mutant;
 use harness::api::PatchKind;
+use harness::api::mutant::families as mutant;
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::json;
 
@@ -38,7 +38,13 @@ pub const CHECKS: &[Check] = &[
         title: "A replaced ConfigMap is read back with its new data only, under the same uid and a new resourceVersion.",
         official: &["[sig-node] ConfigMap should update ConfigMap successfully"],
         requires: SERVED,
-        kills: &[mutant::UPDATE_NOT_APPLIED, mutant::STALE_READ, mutant::UID_CHANGES, mutant::VERSION_CONSTANT, mutant::DATA_LOST],
+        kills: &[
+            mutant::UPDATE_NOT_APPLIED,
+            mutant::STALE_READ,
+            mutant::UID_CHANGES,
+            mutant::VERSION_CONSTANT,
+            mutant::DATA_LOST,
+        ],
         run: |cx| Box::pin(update(cx)),
         ..Check::BASE
     },
@@ -66,8 +72,13 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
     let stored = cx.status("get", 200, maps.get("first").await?)?;
     cx.contains("the stored ConfigMap", &json!({"metadata": {"name": "first", "labels": {"static": mark}}, "data": {"key": "value"}}), &stored)?;
 
-    let patch = json!({"metadata": {"labels": {"patched": mark}}, "data": {"key": "patched value"}});
-    cx.status("patch", 200, maps.patch("first", PatchKind::Strategic, patch).await?)?;
+    let patch =
+        json!({"metadata": {"labels": {"patched": mark}}, "data": {"key": "patched value"}});
+    cx.status(
+        "patch",
+        200,
+        maps.patch("first", PatchKind::Strategic, patch).await?,
+    )?;
     let seen = watch.next("MODIFIED", "first").await?;
     let expected = json!({"metadata": {"labels": {"static": mark, "patched": mark}}, "data": {"key": "patched value"}});
     cx.contains("the patched ConfigMap in the watch", &expected, &seen)?;
@@ -75,35 +86,89 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
     cx.contains("the patched ConfigMap", &expected, &stored)?;
 
     let patched = format!("patched={mark}");
-    let found = cx.items("list in all namespaces by the patched label", cx.everywhere(CONFIG_MAPS).list(&[("labelSelector", &patched)]).await?)?;
+    let found = cx.items(
+        "list in all namespaces by the patched label",
+        cx.everywhere(CONFIG_MAPS)
+            .list(&[("labelSelector", &patched)])
+            .await?,
+    )?;
     cx.expect_eq("ConfigMaps with the patched label", 1, found.len())?;
-    cx.contains("the ConfigMap in the list", &json!({"metadata": {"name": "first", "namespace": cx.namespace().await?}}), &found[0])?;
+    cx.contains(
+        "the ConfigMap in the list",
+        &json!({"metadata": {"name": "first", "namespace": cx.namespace().await?}}),
+        &found[0],
+    )?;
     cx.contains("the ConfigMap in the list", &expected, &found[0])?;
 
-    cx.only("before deletecollection", &["first"], maps.list(&[("labelSelector", &static_label)]).await?)?;
-    cx.status("deletecollection", 200, maps.delete_collection(&[("labelSelector", &static_label)]).await?)?;
+    cx.only(
+        "before deletecollection",
+        &["first"],
+        maps.list(&[("labelSelector", &static_label)]).await?,
+    )?;
+    cx.status(
+        "deletecollection",
+        200,
+        maps.delete_collection(&[("labelSelector", &static_label)])
+            .await?,
+    )?;
     watch.next("DELETED", "first").await?;
-    cx.only("after deletecollection", &[], maps.list(&[("labelSelector", &static_label)]).await?)?;
-    cx.status("get of the one with another label", 200, maps.get("second").await?).map(drop)
+    cx.only(
+        "after deletecollection",
+        &[],
+        maps.list(&[("labelSelector", &static_label)]).await?,
+    )?;
+    cx.status(
+        "get of the one with another label",
+        200,
+        maps.get("second").await?,
+    )
+    .map(drop)
 }
 
 async fn update(cx: &CheckContext) -> CheckResult {
     let maps = cx.collection(CONFIG_MAPS).await?;
-    let made = cx.status("create", 201, maps.create(json!({"metadata": {"name": "map"}, "data": {"one": "1", "two": "2"}})).await?)?;
+    let made = cx.status(
+        "create",
+        201,
+        maps.create(json!({"metadata": {"name": "map"}, "data": {"one": "1", "two": "2"}}))
+            .await?,
+    )?;
     let mut wanted = made.clone();
     wanted["data"] = json!({"data": "value"});
     let answered = cx.status("replace", 200, maps.replace("map", wanted).await?)?;
     let stored = cx.status("get", 200, maps.get("map").await?)?;
     cx.expect_eq("data", json!({"data": "value"}), stored["data"].clone())?;
-    cx.expect_eq("uid", made["metadata"]["uid"].clone(), stored["metadata"]["uid"].clone())?;
-    let (before, after) = (cx.text("create", &made, "/metadata/resourceVersion")?, cx.text("get", &stored, "/metadata/resourceVersion")?);
-    cx.expect("another resourceVersion after the update", before != after, || after.to_owned())?;
-    cx.expect_eq("the read resourceVersion", answered["metadata"]["resourceVersion"].clone(), stored["metadata"]["resourceVersion"].clone())
+    cx.expect_eq(
+        "uid",
+        made["metadata"]["uid"].clone(),
+        stored["metadata"]["uid"].clone(),
+    )?;
+    let (before, after) = (
+        cx.text("create", &made, "/metadata/resourceVersion")?,
+        cx.text("get", &stored, "/metadata/resourceVersion")?,
+    );
+    cx.expect(
+        "another resourceVersion after the update",
+        before != after,
+        || after.to_owned(),
+    )?;
+    cx.expect_eq(
+        "the read resourceVersion",
+        answered["metadata"]["resourceVersion"].clone(),
+        stored["metadata"]["resourceVersion"].clone(),
+    )
 }
 
 async fn empty_key(cx: &CheckContext) -> CheckResult {
     let maps = cx.collection(CONFIG_MAPS).await?;
-    let answer = maps.create(json!({"metadata": {"name": "map"}, "data": {"": "value"}})).await?;
+    let answer = maps
+        .create(json!({"metadata": {"name": "map"}, "data": {"": "value"}}))
+        .await?;
     cx.refused("create with an empty key", 422, "Invalid", &answer)?;
-    cx.refused("get of what was refused", 404, "NotFound", &maps.get("map").await?)
+    cx.refused(
+        "get of what was refused",
+        404,
+        "NotFound",
+        &maps.get("map").await?,
+    )
 }

@@ -5,12 +5,15 @@ use harness::api::mutant::families as mutant;
 use harness::api::namespace::unique;
 use harness::api::{Collection, PatchKind};
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::kinds::PDBS;
 use super::steps::{create, delete, left, read, update};
 
-const NEEDS: &[Requirement] = &[Requirement::Resource("policy/v1", "poddisruptionbudgets"), Requirement::Behaviour("disruption-controller")];
+const NEEDS: &[Requirement] = &[
+    Requirement::Resource("policy/v1", "poddisruptionbudgets"),
+    Requirement::Behaviour("disruption-controller"),
+];
 
 /// The area's checks. Both bodies were written from the official tests' summaries: the stored source of `disruption.go` is older
 /// than these tests.
@@ -34,7 +37,9 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "disruption/collections-are-listed-and-deleted",
         title: "PodDisruptionBudgets are listed over all namespaces by label, and a collection is deleted in its namespace only.",
-        official: &["[sig-apps] DisruptionController Listing PodDisruptionBudgets for all namespaces should list and delete a collection of PodDisruptionBudgets"],
+        official: &[
+            "[sig-apps] DisruptionController Listing PodDisruptionBudgets for all namespaces should list and delete a collection of PodDisruptionBudgets",
+        ],
         requires: NEEDS,
         kills: &[
             mutant::LIST_LOSES_ITEM,
@@ -54,14 +59,19 @@ fn budget(name: &str, set: &str, available: Value) -> Value {
 
 /// Waits until the controller has seen the object as it now is; without pods it allows no disruption.
 async fn seen(cx: &CheckContext, all: &Collection, name: &str, generation: u64) -> CheckResult {
-    cx.wait(&format!("the controller to observe generation {generation} of {name}"), || async {
-        let now = read(cx, all, name).await?;
-        let observed = now["metadata"]["generation"] == generation
-            && now["status"]["observedGeneration"] == generation
-            && now["status"]["disruptionsAllowed"] == 0
-            && now["status"]["expectedPods"] == 0;
-        Ok(Seen::when(observed, || format!("{} {}", now["metadata"]["generation"], now["status"])))
-    })
+    cx.wait(
+        &format!("the controller to observe generation {generation} of {name}"),
+        || async {
+            let now = read(cx, all, name).await?;
+            let observed = now["metadata"]["generation"] == generation
+                && now["status"]["observedGeneration"] == generation
+                && now["status"]["disruptionsAllowed"] == 0
+                && now["status"]["expectedPods"] == 0;
+            Ok(Seen::when(observed, || {
+                format!("{} {}", now["metadata"]["generation"], now["status"])
+            }))
+        },
+    )
     .await
 }
 
@@ -69,13 +79,28 @@ async fn observed(cx: &CheckContext) -> CheckResult {
     let all = cx.collection(PDBS).await?;
     create(cx, &all, budget("budget", "a", json!("1%"))).await?;
     seen(cx, &all, "budget", 1).await?;
-    update(cx, &all, "budget", |object| object["spec"]["minAvailable"] = json!("2%")).await?;
+    update(cx, &all, "budget", |object| {
+        object["spec"]["minAvailable"] = json!("2%")
+    })
+    .await?;
     seen(cx, &all, "budget", 2).await?;
-    cx.expect_eq("minAvailable after the update", json!("2%"), read(cx, &all, "budget").await?["spec"]["minAvailable"].clone())?;
+    cx.expect_eq(
+        "minAvailable after the update",
+        json!("2%"),
+        read(cx, &all, "budget").await?["spec"]["minAvailable"].clone(),
+    )?;
     let patch = json!({"spec": {"minAvailable": "3%"}});
-    cx.status("patch", 200, all.patch("budget", PatchKind::Merge, patch).await?)?;
+    cx.status(
+        "patch",
+        200,
+        all.patch("budget", PatchKind::Merge, patch).await?,
+    )?;
     seen(cx, &all, "budget", 3).await?;
-    cx.expect_eq("minAvailable after the patch", json!("3%"), read(cx, &all, "budget").await?["spec"]["minAvailable"].clone())?;
+    cx.expect_eq(
+        "minAvailable after the patch",
+        json!("3%"),
+        read(cx, &all, "budget").await?["spec"]["minAvailable"].clone(),
+    )?;
     delete(cx, &all, "budget").await
 }
 
@@ -90,9 +115,26 @@ async fn collections(cx: &CheckContext) -> CheckResult {
     create(cx, &own, budget("unmarked", "none", json!(1))).await?;
     let selector = format!("set={mark}");
     let everywhere = cx.everywhere(PDBS);
-    cx.only("list in all namespaces", &["one", "two", "three"], everywhere.list(&[("labelSelector", &selector)]).await?)?;
-    cx.only("list in the namespace", &["one", "two"], own.list(&[("labelSelector", &selector)]).await?)?;
-    cx.status("deletecollection", 200, own.delete_collection(&[("labelSelector", &selector)]).await?)?;
+    cx.only(
+        "list in all namespaces",
+        &["one", "two", "three"],
+        everywhere.list(&[("labelSelector", &selector)]).await?,
+    )?;
+    cx.only(
+        "list in the namespace",
+        &["one", "two"],
+        own.list(&[("labelSelector", &selector)]).await?,
+    )?;
+    cx.status(
+        "deletecollection",
+        200,
+        own.delete_collection(&[("labelSelector", &selector)])
+            .await?,
+    )?;
     left(cx, &own, &selector, &[]).await?;
-    cx.only("list in all namespaces afterwards", &["three"], everywhere.list(&[("labelSelector", &selector)]).await?)
+    cx.only(
+        "list in all namespaces afterwards",
+        &["three"],
+        everywhere.list(&[("labelSelector", &selector)]).await?,
+    )
 }

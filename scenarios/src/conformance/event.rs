@@ -1,9 +1,9 @@
 //! Events, in their old and their new group.
 
-use harness::api::mutant::{families as mutant, Mutant};
+use harness::api::mutant::{Mutant, families as mutant};
 use harness::api::{PatchKind, Resource};
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::kinds::{CORE_EVENTS, EVENTS};
 use super::steps::{create, delete, left, read};
@@ -20,8 +20,12 @@ const LIFECYCLE: &[Mutant] = &[
     mutant::STALE_READ,
     mutant::STALE_LIST,
 ];
-const COLLECTION: &[Mutant] =
-    &[mutant::DELETE_COLLECTION_DELETES_NOTHING, mutant::DELETE_COLLECTION_DELETES_ALL, mutant::LIST_LOSES_ITEM, mutant::LABEL_SELECTOR_IGNORED];
+const COLLECTION: &[Mutant] = &[
+    mutant::DELETE_COLLECTION_DELETES_NOTHING,
+    mutant::DELETE_COLLECTION_DELETES_ALL,
+    mutant::LIST_LOSES_ITEM,
+    mutant::LABEL_SELECTOR_IGNORED,
+];
 
 /// The area's checks.
 pub const CHECKS: &[Check] = &[
@@ -46,8 +50,14 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "event/new-lives-through-its-lifecycle",
         title: "An events.k8s.io Event is created, found by its fields in both groups, patched, updated and deleted.",
-        official: &["[sig-instrumentation] Events API should ensure that an event can be fetched, patched, deleted, and listed"],
-        requires: &[Requirement::Resource("events.k8s.io/v1", "events"), Requirement::Resource("v1", "events"), Requirement::Behaviour("event-fields")],
+        official: &[
+            "[sig-instrumentation] Events API should ensure that an event can be fetched, patched, deleted, and listed",
+        ],
+        requires: &[
+            Requirement::Resource("events.k8s.io/v1", "events"),
+            Requirement::Resource("v1", "events"),
+            Requirement::Behaviour("event-fields"),
+        ],
         kills: NEW_KILLS,
         run: |cx| Box::pin(new_lifecycle(cx)),
         ..Check::BASE
@@ -92,36 +102,79 @@ async fn core_lifecycle(cx: &CheckContext) -> CheckResult {
     let made = create(cx, &own, event).await?;
     let selector = format!("constant={namespace}");
     let selected = [("labelSelector", selector.as_str())];
-    cx.only("list in all namespaces", &["event"], cx.everywhere(CORE_EVENTS).list(&selected).await?)?;
+    cx.only(
+        "list in all namespaces",
+        &["event"],
+        cx.everywhere(CORE_EVENTS).list(&selected).await?,
+    )?;
 
-    cx.status("patch", 200, own.patch("event", PatchKind::Strategic, json!({"message": "patched"})).await?)?;
+    cx.status(
+        "patch",
+        200,
+        own.patch("event", PatchKind::Strategic, json!({"message": "patched"}))
+            .await?,
+    )?;
     let mut stored = read(cx, &own, "event").await?;
     cx.expect_eq("message", json!("patched"), stored["message"].clone())?;
-    cx.expect_eq("uid", made["metadata"]["uid"].clone(), stored["metadata"]["uid"].clone())?;
+    cx.expect_eq(
+        "uid",
+        made["metadata"]["uid"].clone(),
+        stored["metadata"]["uid"].clone(),
+    )?;
 
     stored["series"] = json!({"count": 100, "lastObservedTime": TIME});
     cx.status("update", 200, own.replace("event", stored).await?)?;
-    cx.expect_eq("series", json!({"count": 100, "lastObservedTime": TIME}), read(cx, &own, "event").await?["series"].clone())?;
+    cx.expect_eq(
+        "series",
+        json!({"count": 100, "lastObservedTime": TIME}),
+        read(cx, &own, "event").await?["series"].clone(),
+    )?;
     delete(cx, &own, "event").await?;
-    cx.only("list after delete", &[], cx.everywhere(CORE_EVENTS).list(&selected).await?)?;
-    cx.only("list in the namespace after delete", &[], own.list(&selected).await?)
+    cx.only(
+        "list after delete",
+        &[],
+        cx.everywhere(CORE_EVENTS).list(&selected).await?,
+    )?;
+    cx.only(
+        "list in the namespace after delete",
+        &[],
+        own.list(&selected).await?,
+    )
 }
 
 async fn collection(cx: &CheckContext, resource: Resource, body: fn(&str) -> Value) -> CheckResult {
     let (all, namespace) = (cx.collection(resource).await?, cx.namespace().await?);
-    for (name, set) in [("one", "true"), ("two", "true"), ("three", "true"), ("other", "false")] {
+    for (name, set) in [
+        ("one", "true"),
+        ("two", "true"),
+        ("three", "true"),
+        ("other", "false"),
+    ] {
         let mut event = body(namespace);
         event["metadata"] = json!({"name": name, "labels": {"set": set}});
         create(cx, &all, event).await?;
     }
-    cx.only("list by label", &["one", "two", "three"], all.list(&[("labelSelector", "set=true")]).await?)?;
-    cx.status("deletecollection", 200, all.delete_collection(&[("labelSelector", "set=true")]).await?)?;
+    cx.only(
+        "list by label",
+        &["one", "two", "three"],
+        all.list(&[("labelSelector", "set=true")]).await?,
+    )?;
+    cx.status(
+        "deletecollection",
+        200,
+        all.delete_collection(&[("labelSelector", "set=true")])
+            .await?,
+    )?;
     left(cx, &all, "set=true", &[]).await?;
     left(cx, &all, "set", &["other"]).await
 }
 
 async fn new_lifecycle(cx: &CheckContext) -> CheckResult {
-    let (own, core, namespace) = (cx.collection(EVENTS).await?, cx.collection(CORE_EVENTS).await?, cx.namespace().await?);
+    let (own, core, namespace) = (
+        cx.collection(EVENTS).await?,
+        cx.collection(CORE_EVENTS).await?,
+        cx.namespace().await?,
+    );
     for (name, controller) in [("event", "assay-controller"), ("other", "assay-other")] {
         let mut event = new_event(namespace);
         event["metadata"] = json!({"name": name, "labels": {"constant": namespace}});
@@ -130,25 +183,60 @@ async fn new_lifecycle(cx: &CheckContext) -> CheckResult {
     }
     let selector = format!("constant={namespace}");
     let selected = ("labelSelector", selector.as_str());
-    cx.only("list in all namespaces", &["event", "other"], cx.everywhere(EVENTS).list(&[selected]).await?)?;
-    cx.only("the core group by source", &["event"], core.list(&[("fieldSelector", "source=assay-controller")]).await?)?;
-    cx.only("by reportingController", &["event"], own.list(&[("fieldSelector", "reportingController=assay-controller")]).await?)?;
+    cx.only(
+        "list in all namespaces",
+        &["event", "other"],
+        cx.everywhere(EVENTS).list(&[selected]).await?,
+    )?;
+    cx.only(
+        "the core group by source",
+        &["event"],
+        core.list(&[("fieldSelector", "source=assay-controller")])
+            .await?,
+    )?;
+    cx.only(
+        "by reportingController",
+        &["event"],
+        own.list(&[("fieldSelector", "reportingController=assay-controller")])
+            .await?,
+    )?;
 
     let before = read(cx, &own, "event").await?;
-    cx.status("patch", 200, own.patch("event", PatchKind::Strategic, json!({"note": "patched"})).await?)?;
+    cx.status(
+        "patch",
+        200,
+        own.patch("event", PatchKind::Strategic, json!({"note": "patched"}))
+            .await?,
+    )?;
     let mut expected = before.clone();
     expected["note"] = json!("patched");
     let mut stored = read(cx, &own, "event").await?;
-    cx.expect_eq("all but the version after the patch", apart(&expected), apart(&stored))?;
+    cx.expect_eq(
+        "all but the version after the patch",
+        apart(&expected),
+        apart(&stored),
+    )?;
 
     let series = json!({"count": 100, "lastObservedTime": TIME});
     stored["series"] = series.clone();
     expected["series"] = series;
     cx.status("update", 200, own.replace("event", stored).await?)?;
-    cx.expect_eq("all but the version after the update", apart(&expected), apart(&read(cx, &own, "event").await?))?;
+    cx.expect_eq(
+        "all but the version after the update",
+        apart(&expected),
+        apart(&read(cx, &own, "event").await?),
+    )?;
     delete(cx, &own, "event").await?;
-    cx.only("list after delete", &["other"], own.list(&[selected]).await?)?;
-    cx.only("list in all namespaces after delete", &["other"], cx.everywhere(EVENTS).list(&[selected]).await?)
+    cx.only(
+        "list after delete",
+        &["other"],
+        own.list(&[selected]).await?,
+    )?;
+    cx.only(
+        "list in all namespaces after delete",
+        &["other"],
+        cx.everywhere(EVENTS).list(&[selected]).await?,
+    )
 }
 
 /// An object without what the server changes by itself at each write.

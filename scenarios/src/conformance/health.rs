@@ -20,11 +20,26 @@ async fn endpoints(cx: &CheckContext) -> CheckResult {
         let answer = cx.api().list(path, &[("verbose", "true")]).await?;
         let text = answer.text();
         cx.expect_eq(&format!("status of verbose {path}"), 200, answer.status)?;
-        let parts = text.lines().filter(|line| line.starts_with("[+]") && line.ends_with(" ok")).count();
-        cx.expect(&format!("verbose {path} to name parts that are ok"), parts > 0, || text.clone())?;
-        cx.expect(&format!("verbose {path} to name no failing part"), !text.contains("[-]"), || text.clone())?;
+        let parts = text
+            .lines()
+            .filter(|line| line.starts_with("[+]") && line.ends_with(" ok"))
+            .count();
+        cx.expect(
+            &format!("verbose {path} to name parts that are ok"),
+            parts > 0,
+            || text.clone(),
+        )?;
+        cx.expect(
+            &format!("verbose {path} to name no failing part"),
+            !text.contains("[-]"),
+            || text.clone(),
+        )?;
         let unknown = cx.api().get(&format!("{path}/assay-none")).await?;
-        cx.expect_eq(&format!("status of an unknown part of {path}"), 404, unknown.status)?;
+        cx.expect_eq(
+            &format!("status of an unknown part of {path}"),
+            404,
+            unknown.status,
+        )?;
     }
     Ok(())
 }

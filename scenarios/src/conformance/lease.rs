@@ -1,9 +1,9 @@
 //! Leases.
 
-use harness::api::mutant::families as mutant;
 use harness::api::PatchKind;
+use harness::api::mutant::families as mutant;
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::kinds::LEASES;
 use super::steps::{create, delete, read};
@@ -43,23 +43,57 @@ fn spec(holder: &str, seconds: u32, second: u32, transitions: u32) -> Value {
 
 async fn keeps_its_spec(cx: &CheckContext) -> CheckResult {
     let all = cx.collection(LEASES).await?;
-    let made = create(cx, &all, json!({"metadata": {"name": "lease"}, "spec": spec("holder", 30, 2, 0)})).await?;
-    cx.expect_eq("spec after create", spec("holder", 30, 2, 0), read(cx, &all, "lease").await?["spec"].clone())?;
+    let made = create(
+        cx,
+        &all,
+        json!({"metadata": {"name": "lease"}, "spec": spec("holder", 30, 2, 0)}),
+    )
+    .await?;
+    cx.expect_eq(
+        "spec after create",
+        spec("holder", 30, 2, 0),
+        read(cx, &all, "lease").await?["spec"].clone(),
+    )?;
 
     let mut wanted = made;
     wanted["spec"] = spec("holder2", 30, 20, 1);
     cx.status("update", 200, all.replace("lease", wanted).await?)?;
-    cx.expect_eq("spec after update", spec("holder2", 30, 20, 1), read(cx, &all, "lease").await?["spec"].clone())?;
+    cx.expect_eq(
+        "spec after update",
+        spec("holder2", 30, 20, 1),
+        read(cx, &all, "lease").await?["spec"].clone(),
+    )?;
 
     let patch = json!({"spec": spec("holder3", 60, 50, 2)});
-    cx.status("patch", 200, all.patch("lease", PatchKind::Strategic, patch).await?)?;
-    cx.expect_eq("spec after patch", spec("holder3", 60, 50, 2), read(cx, &all, "lease").await?["spec"].clone())?;
+    cx.status(
+        "patch",
+        200,
+        all.patch("lease", PatchKind::Strategic, patch).await?,
+    )?;
+    cx.expect_eq(
+        "spec after patch",
+        spec("holder3", 60, 50, 2),
+        read(cx, &all, "lease").await?["spec"].clone(),
+    )?;
 
     let second = json!({"metadata": {"name": "lease2", "labels": {"deletecollection": "true"}}, "spec": spec("holder", 30, 2, 0)});
     create(cx, &all, second).await?;
     cx.only("list", &["lease", "lease2"], all.list(&[]).await?)?;
-    cx.status("deletecollection", 200, all.delete_collection(&[("labelSelector", "deletecollection=true")]).await?)?;
-    cx.only("list after deletecollection", &["lease"], all.list(&[]).await?)?;
+    cx.status(
+        "deletecollection",
+        200,
+        all.delete_collection(&[("labelSelector", "deletecollection=true")])
+            .await?,
+    )?;
+    cx.only(
+        "list after deletecollection",
+        &["lease"],
+        all.list(&[]).await?,
+    )?;
     delete(cx, &all, "lease").await?;
-    cx.items("list in all namespaces", cx.everywhere(LEASES).list(&[]).await?).map(drop)
+    cx.items(
+        "list in all namespaces",
+        cx.everywhere(LEASES).list(&[]).await?,
+    )
+    .map(drop)
 }

@@ -51,35 +51,122 @@ pub struct Area {
 
 /// Every area.
 pub const AREAS: &[Area] = &[
-    Area { name: "access", checks: access::CHECKS },
-    Area { name: "batch", checks: batch::CHECKS },
-    Area { name: "configmap", checks: configmap::CHECKS },
-    Area { name: "crd", checks: crd::CHECKS },
-    Area { name: "discovery", checks: discovery::CHECKS },
-    Area { name: "disruption", checks: disruption::CHECKS },
-    Area { name: "endpoints", checks: endpoints::CHECKS },
-    Area { name: "event", checks: event::CHECKS },
-    Area { name: "gc", checks: gc::CHECKS },
-    Area { name: "health", checks: health::CHECKS },
-    Area { name: "lease", checks: lease::CHECKS },
-    Area { name: "limitrange", checks: limitrange::CHECKS },
-    Area { name: "list", checks: list::CHECKS },
-    Area { name: "namespace", checks: namespace::CHECKS },
-    Area { name: "network", checks: network::CHECKS },
-    Area { name: "object", checks: object::CHECKS },
-    Area { name: "patch", checks: patch::CHECKS },
-    Area { name: "pod", checks: pod::CHECKS },
-    Area { name: "podtemplate", checks: podtemplate::CHECKS },
-    Area { name: "quota", checks: quota::CHECKS },
-    Area { name: "runtimeclass", checks: runtimeclass::CHECKS },
-    Area { name: "secret", checks: secret::CHECKS },
-    Area { name: "service", checks: service::CHECKS },
-    Area { name: "serviceaccount", checks: serviceaccount::CHECKS },
-    Area { name: "storage", checks: storage::CHECKS },
-    Area { name: "table", checks: table::CHECKS },
-    Area { name: "version", checks: version::CHECKS },
-    Area { name: "watchers", checks: watchers::CHECKS },
-    Area { name: "workload", checks: workload::CHECKS },
+    Area {
+        name: "access",
+        checks: access::CHECKS,
+    },
+    Area {
+        name: "batch",
+        checks: batch::CHECKS,
+    },
+    Area {
+        name: "configmap",
+        checks: configmap::CHECKS,
+    },
+    Area {
+        name: "crd",
+        checks: crd::CHECKS,
+    },
+    Area {
+        name: "discovery",
+        checks: discovery::CHECKS,
+    },
+    Area {
+        name: "disruption",
+        checks: disruption::CHECKS,
+    },
+    Area {
+        name: "endpoints",
+        checks: endpoints::CHECKS,
+    },
+    Area {
+        name: "event",
+        checks: event::CHECKS,
+    },
+    Area {
+        name: "gc",
+        checks: gc::CHECKS,
+    },
+    Area {
+        name: "health",
+        checks: health::CHECKS,
+    },
+    Area {
+        name: "lease",
+        checks: lease::CHECKS,
+    },
+    Area {
+        name: "limitrange",
+        checks: limitrange::CHECKS,
+    },
+    Area {
+        name: "list",
+        checks: list::CHECKS,
+    },
+    Area {
+        name: "namespace",
+        checks: namespace::CHECKS,
+    },
+    Area {
+        name: "network",
+        checks: network::CHECKS,
+    },
+    Area {
+        name: "object",
+        checks: object::CHECKS,
+    },
+    Area {
+        name: "patch",
+        checks: patch::CHECKS,
+    },
+    Area {
+        name: "pod",
+        checks: pod::CHECKS,
+    },
+    Area {
+        name: "podtemplate",
+        checks: podtemplate::CHECKS,
+    },
+    Area {
+        name: "quota",
+        checks: quota::CHECKS,
+    },
+    Area {
+        name: "runtimeclass",
+        checks: runtimeclass::CHECKS,
+    },
+    Area {
+        name: "secret",
+        checks: secret::CHECKS,
+    },
+    Area {
+        name: "service",
+        checks: service::CHECKS,
+    },
+    Area {
+        name: "serviceaccount",
+        checks: serviceaccount::CHECKS,
+    },
+    Area {
+        name: "storage",
+        checks: storage::CHECKS,
+    },
+    Area {
+        name: "table",
+        checks: table::CHECKS,
+    },
+    Area {
+        name: "version",
+        checks: version::CHECKS,
+    },
+    Area {
+        name: "watchers",
+        checks: watchers::CHECKS,
+    },
+    Area {
+        name: "workload",
+        checks: workload::CHECKS,
+    },
 ];
 
 /// Every check, in the order of the table.

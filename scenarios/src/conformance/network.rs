@@ -3,20 +3,25 @@
 use harness::api::mutant::families as mutant;
 use harness::api::namespace::unique;
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
-use super::kinds::{INGRESSES, INGRESS_CLASSES, NETWORK_POLICIES};
+use super::kinds::{INGRESS_CLASSES, INGRESSES, NETWORK_POLICIES};
 use super::status::status_walk;
 use super::steps::create;
-use super::walk::{self, walk, Walk};
+use super::walk::{self, Walk, subresources, walk};
 
 /// The area's checks.
 pub const CHECKS: &[Check] = &[
     Check {
         id: "network/ingress-class-serves-every-verb",
         title: "IngressClasses are discovered and serve every verb.",
-        official: &["[sig-network] IngressClass API should support creating IngressClass API operations"],
-        requires: &[Requirement::Resource("networking.k8s.io/v1", "ingressclasses")],
+        official: &[
+            "[sig-network] IngressClass API should support creating IngressClass API operations",
+        ],
+        requires: &[Requirement::Resource(
+            "networking.k8s.io/v1",
+            "ingressclasses",
+        )],
         kills: walk::KILLS,
         run: |cx| Box::pin(walk(cx, &INGRESS_CLASS)),
         ..Check::BASE
@@ -25,7 +30,10 @@ pub const CHECKS: &[Check] = &[
         id: "network/ingress-serves-every-verb",
         title: "Ingresses are discovered and serve every verb.",
         official: &["[sig-network] Ingress API should support creating Ingress API operations"],
-        requires: &[Requirement::Resource("networking.k8s.io/v1", "ingresses"), Requirement::Resource("networking.k8s.io/v1", "ingresses/status")],
+        requires: &[
+            Requirement::Resource("networking.k8s.io/v1", "ingresses"),
+            Requirement::Resource("networking.k8s.io/v1", "ingresses/status"),
+        ],
         kills: INGRESS_KILLS,
         run: |cx| Box::pin(ingress(cx)),
         ..Check::BASE
@@ -34,7 +42,10 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "network/policy-serves-every-verb",
         title: "NetworkPolicies are discovered, serve every verb and have their policy types defaulted.",
-        requires: &[Requirement::Resource("networking.k8s.io/v1", "networkpolicies")],
+        requires: &[Requirement::Resource(
+            "networking.k8s.io/v1",
+            "networkpolicies",
+        )],
         kills: walk::KILLS,
         run: |cx| Box::pin(walk(cx, &POLICY)),
         ..Check::BASE
@@ -43,6 +54,7 @@ pub const CHECKS: &[Check] = &[
 
 const INGRESS_KILLS: &[harness::api::mutant::Mutant] = &[
     mutant::RESOURCES_MISSING,
+    mutant::SUBRESOURCES_MISSING,
     mutant::VERBS_MISSING,
     mutant::CREATE_NOT_STORED,
     mutant::UPDATE_NOT_APPLIED,
@@ -58,10 +70,17 @@ const INGRESS_KILLS: &[harness::api::mutant::Mutant] = &[
     mutant::STATUS_THROUGH_MAIN_RESOURCE,
 ];
 
-const INGRESS_CLASS: Walk =
-    Walk { resource: INGRESS_CLASSES, body: || json!({"spec": {"controller": "assay.dev/none"}}), defaults: || json!({}) };
+const INGRESS_CLASS: Walk = Walk {
+    resource: INGRESS_CLASSES,
+    body: || json!({"spec": {"controller": "assay.dev/none"}}),
+    defaults: || json!({}),
+};
 
-const INGRESS: Walk = Walk { resource: INGRESSES, body: ingress_body, defaults: || json!({}) };
+const INGRESS: Walk = Walk {
+    resource: INGRESSES,
+    body: ingress_body,
+    defaults: || json!({}),
+};
 
 /// The walk writes no policy types: a policy without egress rules concerns ingress alone.
 const POLICY: Walk = Walk {
@@ -83,6 +102,7 @@ fn ingress_body() -> Value {
 
 async fn ingress(cx: &CheckContext) -> CheckResult {
     walk(cx, &INGRESS).await?;
+    subresources(cx, INGRESSES, &["status"]).await?;
     let (all, name) = (cx.collection(INGRESSES).await?, unique("status"));
     let mut object = ingress_body();
     object["metadata"] = json!({"name": name});

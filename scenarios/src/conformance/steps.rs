@@ -1,22 +1,43 @@
 //! Steps that many checks take, each asserting what it does.
 
-use harness::api::deadline::Seen;
 use harness::api::Collection;
+use harness::api::deadline::Seen;
 use harness::check::{CheckContext, CheckFault, CheckResult};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 /// POST; gives the stored object.
-pub(crate) async fn create(cx: &CheckContext, collection: &Collection, object: Value) -> CheckResult<Value> {
-    cx.status(&format!("create in {}", collection.path()), 201, collection.create(object).await?)
+pub(crate) async fn create(
+    cx: &CheckContext,
+    collection: &Collection,
+    object: Value,
+) -> CheckResult<Value> {
+    cx.status(
+        &format!("create in {}", collection.path()),
+        201,
+        collection.create(object).await?,
+    )
 }
 
 /// GET; gives the object.
-pub(crate) async fn read(cx: &CheckContext, collection: &Collection, name: &str) -> CheckResult<Value> {
-    cx.status(&format!("get {}", collection.item(name)), 200, collection.get(name).await?)
+pub(crate) async fn read(
+    cx: &CheckContext,
+    collection: &Collection,
+    name: &str,
+) -> CheckResult<Value> {
+    cx.status(
+        &format!("get {}", collection.item(name)),
+        200,
+        collection.get(name).await?,
+    )
 }
 
 /// GET, change, PUT; again when somebody else wrote in between, as controllers may.
-pub(crate) async fn update(cx: &CheckContext, collection: &Collection, name: &str, change: impl Fn(&mut Value) + Sync) -> CheckResult<Value> {
+pub(crate) async fn update(
+    cx: &CheckContext,
+    collection: &Collection,
+    name: &str,
+    change: impl Fn(&mut Value) + Sync,
+) -> CheckResult<Value> {
     let (what, change) = (format!("an update of {}", collection.item(name)), &change);
     cx.wait(&what, || async {
         let mut object = read(cx, collection, name).await?;
@@ -25,7 +46,11 @@ pub(crate) async fn update(cx: &CheckContext, collection: &Collection, name: &st
         match answer.status {
             200 => Ok(Seen::Done(answer.body)),
             409 => Ok(Seen::Not(answer.summary())),
-            _ => Err(CheckFault::Failed(format!("update of {}: expected status 200; seen: {}", collection.item(name), answer.summary()))),
+            _ => Err(CheckFault::Failed(format!(
+                "update of {}: expected status 200; seen: {}",
+                collection.item(name),
+                answer.summary()
+            ))),
         }
     })
     .await
@@ -33,21 +58,48 @@ pub(crate) async fn update(cx: &CheckContext, collection: &Collection, name: &st
 
 /// DELETE, then wait until it is gone.
 pub(crate) async fn delete(cx: &CheckContext, collection: &Collection, name: &str) -> CheckResult {
-    let answer = collection.delete(name).await?;
+    let (item, answer) = (collection.item(name), collection.delete(name).await?);
     // 202: accepted, and a finalizer or a grace period holds it a little.
-    cx.expect(&format!("delete of {} to be accepted", collection.item(name)), matches!(answer.status, 200 | 202), || answer.summary())?;
+    let accepted = matches!(answer.status, 200 | 202);
+    cx.expect(
+        &format!("delete of {item} to be accepted"),
+        accepted,
+        || answer.summary(),
+    )?;
+    // Gone or marked at once: a deletion that did nothing need not be waited for.
+    let now = collection.get(name).await?;
+    let marked = now.body["metadata"]["deletionTimestamp"].is_string();
+    cx.expect(
+        &format!("{item} to be gone or marked for deletion"),
+        now.status == 404 || marked,
+        || now.summary(),
+    )?;
     cx.gone(collection, name).await
 }
 
 /// Waits until the collection shows exactly these names under the selector.
-pub(crate) async fn left(cx: &CheckContext, collection: &Collection, selector: &str, names: &[&str]) -> CheckResult {
+pub(crate) async fn left(
+    cx: &CheckContext,
+    collection: &Collection,
+    selector: &str,
+    names: &[&str],
+) -> CheckResult {
     let mut expected = names.to_vec();
     expected.sort_unstable();
     let expected = &expected;
-    cx.wait(&format!("{expected:?} alone in {} with {selector}", collection.path()), || async {
-        let found = cx.names("list", collection.list(&[("labelSelector", selector)]).await?)?;
-        Ok(Seen::when(found == *expected, || format!("{found:?}")))
-    })
+    cx.wait(
+        &format!(
+            "{expected:?} alone in {} with {selector}",
+            collection.path()
+        ),
+        || async {
+            let found = cx.names(
+                "list",
+                collection.list(&[("labelSelector", selector)]).await?,
+            )?;
+            Ok(Seen::when(found == *expected, || format!("{found:?}")))
+        },
+    )
     .await
 }
 

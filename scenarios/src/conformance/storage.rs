@@ -1,14 +1,14 @@
 //! Storage resources that need no volume.
 
-use harness::api::mutant::{families as mutant, Mutant};
+use harness::api::mutant::{Mutant, families as mutant};
 use harness::api::namespace::unique;
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::kinds::{CSI_DRIVERS, CSI_NODES, STORAGE_CLASSES, VOLUME_ATTACHMENTS};
 use super::status::bare_status_walk;
 use super::steps::create;
-use super::walk::{self, walk, Walk};
+use super::walk::{self, Walk, walk};
 
 const GROUP: &str = "storage.k8s.io/v1";
 
@@ -17,7 +17,9 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "storage/class-serves-every-verb",
         title: "StorageClasses are discovered, serve every verb and have reclaim policy and binding mode defaulted.",
-        official: &["[sig-storage] StorageClasses CSI Conformance should run through the lifecycle of a StorageClass"],
+        official: &[
+            "[sig-storage] StorageClasses CSI Conformance should run through the lifecycle of a StorageClass",
+        ],
         requires: &[Requirement::Resource(GROUP, "storageclasses")],
         kills: CLASS_KILLS,
         run: |cx| Box::pin(walk(cx, &CLASS)),
@@ -26,7 +28,9 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "storage/csi-driver-serves-every-verb",
         title: "CSIDrivers are discovered and serve every verb.",
-        official: &["[sig-storage] CSIInlineVolumes should run through the lifecycle of a CSIDriver"],
+        official: &[
+            "[sig-storage] CSIInlineVolumes should run through the lifecycle of a CSIDriver",
+        ],
         requires: &[Requirement::Resource(GROUP, "csidrivers")],
         kills: walk::KILLS,
         run: |cx| Box::pin(walk(cx, &DRIVER)),
@@ -35,7 +39,9 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "storage/csi-node-serves-every-verb",
         title: "CSINodes are discovered and serve every verb.",
-        official: &["[sig-storage] CSINodes CSI Conformance should run through the lifecycle of a csinode"],
+        official: &[
+            "[sig-storage] CSINodes CSI Conformance should run through the lifecycle of a csinode",
+        ],
         requires: &[Requirement::Resource(GROUP, "csinodes")],
         kills: walk::KILLS,
         run: |cx| Box::pin(walk(cx, &NODE)),
@@ -44,8 +50,13 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "storage/volume-attachment-status-is-separate",
         title: "A VolumeAttachment's status is read, patched and updated apart from its spec.",
-        official: &["[sig-storage] VolumeAttachment Conformance should apply changes to a volumeattachment status"],
-        requires: &[Requirement::Resource(GROUP, "volumeattachments"), Requirement::Resource(GROUP, "volumeattachments/status")],
+        official: &[
+            "[sig-storage] VolumeAttachment Conformance should apply changes to a volumeattachment status",
+        ],
+        requires: &[
+            Requirement::Resource(GROUP, "volumeattachments"),
+            Requirement::Resource(GROUP, "volumeattachments/status"),
+        ],
         kills: &[
             mutant::STATUS_NOT_APPLIED,
             mutant::STATUS_WRITES_MAIN,
@@ -76,8 +87,11 @@ const CLASS: Walk = Walk {
     defaults: || json!({"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"}),
 };
 
-const DRIVER: Walk =
-    Walk { resource: CSI_DRIVERS, body: || json!({"spec": {"attachRequired": false, "podInfoOnMount": true}}), defaults: || json!({}) };
+const DRIVER: Walk = Walk {
+    resource: CSI_DRIVERS,
+    body: || json!({"spec": {"attachRequired": false, "podInfoOnMount": true}}),
+    defaults: || json!({}),
+};
 
 const NODE: Walk = Walk {
     resource: CSI_NODES,

@@ -16,13 +16,27 @@ pub const CHECKS: &[Check] = &[Check {
 /// Distributions append `+` to the minor number, and their own suffix to `gitVersion`.
 async fn major_and_minor(cx: &CheckContext) -> CheckResult {
     let answer = cx.api().get("/version").await?;
-    cx.expect_eq("content type of /version", "application/json", answer.content_type())?;
+    cx.expect_eq(
+        "content type of /version",
+        "application/json",
+        answer.content_type(),
+    )?;
     let version = cx.status("GET /version", 200, answer)?;
     let major = cx.text("/version", &version, "/major")?;
-    let minor = cx.text("/version", &version, "/minor")?.trim_end_matches('+');
+    let minor = cx
+        .text("/version", &version, "/minor")?
+        .trim_end_matches('+');
     for (name, number) in [("major", major), ("minor", minor)] {
-        cx.expect(&format!("{name} to be a number"), number.parse::<u32>().is_ok(), || number.to_owned())?;
+        cx.expect(
+            &format!("{name} to be a number"),
+            number.parse::<u32>().is_ok(),
+            || number.to_owned(),
+        )?;
     }
     let full = cx.text("/version", &version, "/gitVersion")?;
-    cx.expect(&format!("gitVersion to begin with v{major}.{minor}."), full.starts_with(&format!("v{major}.{minor}.")), || full.to_owned())
+    cx.expect(
+        &format!("gitVersion to begin with v{major}.{minor}."),
+        full.starts_with(&format!("v{major}.{minor}.")),
+        || full.to_owned(),
+    )
 }

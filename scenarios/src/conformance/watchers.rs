@@ -1,9 +1,9 @@
 //! Watches.
 
+use harness::api::PatchKind;
 use harness::api::mutant::families as mutant;
 use harness::api::namespace::unique;
-use harness::api::PatchKind;
-use harness::check::{name, Check, CheckContext, CheckResult, Requirement};
+use harness::check::{Check, CheckContext, CheckResult, Requirement, name};
 use serde_json::json;
 
 use super::kinds::CONFIG_MAPS;
@@ -16,7 +16,9 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "watchers/selector-watches-see-their-own-events",
         title: "Watches for label A, B and A-or-B see exactly the events of their own objects, in order.",
-        official: &["[sig-api-machinery] Watchers should observe add, update, and delete watch notifications on configmaps"],
+        official: &[
+            "[sig-api-machinery] Watchers should observe add, update, and delete watch notifications on configmaps",
+        ],
         requires: SERVED,
         kills: &[
             mutant::DROPS_ADDED,
@@ -35,7 +37,9 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "watchers/start-at-a-resource-version",
         title: "A watch from the version of a past update delivers exactly what came after it.",
-        official: &["[sig-api-machinery] Watchers should be able to start watching from a specific resource version"],
+        official: &[
+            "[sig-api-machinery] Watchers should be able to start watching from a specific resource version",
+        ],
         requires: SERVED,
         kills: &[
             mutant::WATCH_IGNORES_VERSION,
@@ -51,7 +55,9 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "watchers/restart-where-they-stopped",
         title: "A watch reopened at the last seen version misses and repeats nothing.",
-        official: &["[sig-api-machinery] Watchers should be able to restart watching from the last resource version observed by the previous watch"],
+        official: &[
+            "[sig-api-machinery] Watchers should be able to restart watching from the last resource version observed by the previous watch",
+        ],
         requires: SERVED,
         kills: &[
             mutant::WATCH_IGNORES_VERSION,
@@ -67,7 +73,9 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "watchers/leaving-the-selector-is-a-deletion",
         title: "An object that leaves a watch's selector is DELETED there, silent while outside, and ADDED when it comes back.",
-        official: &["[sig-api-machinery] Watchers should observe an object deletion if it stops meeting the requirements of the selector"],
+        official: &[
+            "[sig-api-machinery] Watchers should observe an object deletion if it stops meeting the requirements of the selector",
+        ],
         requires: SERVED,
         kills: &[
             mutant::WATCH_IGNORES_SELECTOR,
@@ -83,7 +91,9 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "watchers/agree-on-the-order",
         title: "Watches opened at successive versions during writes all see the same events in the same order.",
-        official: &["[sig-api-machinery] Watchers should receive events on concurrent watches in same order"],
+        official: &[
+            "[sig-api-machinery] Watchers should receive events on concurrent watches in same order",
+        ],
         requires: SERVED,
         kills: &[
             mutant::SWAPS_EVENTS,
@@ -105,28 +115,57 @@ async fn own_events(cx: &CheckContext) -> CheckResult {
     let (a, b, mark) = (unique("a"), unique("b"), unique("mark"));
     let mut watches = Vec::new();
     for values in [vec![&a], vec![&b], vec![&a, &b]] {
-        let wanted = values.iter().map(|value| value.as_str()).collect::<Vec<_>>().join(",");
+        let wanted = values
+            .iter()
+            .map(|value| value.as_str())
+            .collect::<Vec<_>>()
+            .join(",");
         let selector = format!("watched in ({wanted},{mark})");
-        watches.push((values, cx.watch(&maps, &[("labelSelector", &selector)]).await?));
+        watches.push((
+            values,
+            cx.watch(&maps, &[("labelSelector", &selector)]).await?,
+        ));
     }
     for name in [&a, &b] {
-        create(cx, &maps, json!({"metadata": {"name": name, "labels": {"watched": name}}})).await?;
+        create(
+            cx,
+            &maps,
+            json!({"metadata": {"name": name, "labels": {"watched": name}}}),
+        )
+        .await?;
         for mutation in ["1", "2"] {
             let patch = json!({"data": {"mutation": mutation}});
-            cx.status("modify", 200, maps.patch(name, PatchKind::Merge, patch).await?)?;
+            cx.status(
+                "modify",
+                200,
+                maps.patch(name, PatchKind::Merge, patch).await?,
+            )?;
         }
         cx.status("delete", 200, maps.delete(name).await?)?;
     }
-    create(cx, &maps, json!({"metadata": {"name": mark, "labels": {"watched": mark}}})).await?;
+    create(
+        cx,
+        &maps,
+        json!({"metadata": {"name": mark, "labels": {"watched": mark}}}),
+    )
+    .await?;
     for (own, watch) in &mut watches {
         for name in own.iter() {
             watch.next("ADDED", name).await?;
             for mutation in ["1", "2"] {
                 let seen = watch.next("MODIFIED", name).await?;
-                cx.expect_eq("data in the event", json!({"mutation": mutation}), seen["data"].clone())?;
+                cx.expect_eq(
+                    "data in the event",
+                    json!({"mutation": mutation}),
+                    seen["data"].clone(),
+                )?;
             }
             let last = watch.next("DELETED", name).await?;
-            cx.expect_eq("data in the last state", json!({"mutation": "2"}), last["data"].clone())?;
+            cx.expect_eq(
+                "data in the last state",
+                json!({"mutation": "2"}),
+                last["data"].clone(),
+            )?;
         }
         watch.next("ADDED", &mark).await?;
     }
@@ -135,19 +174,60 @@ async fn own_events(cx: &CheckContext) -> CheckResult {
 
 async fn from_version(cx: &CheckContext) -> CheckResult {
     let maps = cx.collection(CONFIG_MAPS).await?;
-    create(cx, &maps, json!({"metadata": {"name": "map", "labels": {"watched": "yes"}}})).await?;
+    create(
+        cx,
+        &maps,
+        json!({"metadata": {"name": "map", "labels": {"watched": "yes"}}}),
+    )
+    .await?;
     let mut versions = Vec::new();
     for mutation in ["1", "2"] {
-        let answer = maps.patch("map", PatchKind::Merge, json!({"data": {"mutation": mutation}})).await?;
+        let answer = maps
+            .patch(
+                "map",
+                PatchKind::Merge,
+                json!({"data": {"mutation": mutation}}),
+            )
+            .await?;
         let object = cx.status("modify", 200, answer)?;
-        versions.push(cx.text("the modified ConfigMap", &object, "/metadata/resourceVersion")?.to_owned());
+        versions.push(
+            cx.text(
+                "the modified ConfigMap",
+                &object,
+                "/metadata/resourceVersion",
+            )?
+            .to_owned(),
+        );
     }
     delete(cx, &maps, "map").await?;
-    create(cx, &maps, json!({"metadata": {"name": "mark", "labels": {"watched": "yes"}}})).await?;
-    let mut watch = cx.watch(&maps, &[("labelSelector", "watched=yes"), ("resourceVersion", &versions[0])]).await?;
+    create(
+        cx,
+        &maps,
+        json!({"metadata": {"name": "mark", "labels": {"watched": "yes"}}}),
+    )
+    .await?;
+    let mut watch = cx
+        .watch(
+            &maps,
+            &[
+                ("labelSelector", "watched=yes"),
+                ("resourceVersion", &versions[0]),
+            ],
+        )
+        .await?;
     let seen = watch.next("MODIFIED", "map").await?;
-    cx.expect_eq("data in the event", json!({"mutation": "2"}), seen["data"].clone())?;
-    cx.expect_eq("version in the event", versions[1].as_str(), seen["metadata"]["resourceVersion"].as_str().unwrap_or_default())?;
+    cx.expect_eq(
+        "data in the event",
+        json!({"mutation": "2"}),
+        seen["data"].clone(),
+    )?;
+    cx.expect_eq(
+        "version in the event",
+        versions[1].as_str(),
+        seen["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap_or_default(),
+    )?;
     watch.next("DELETED", "map").await?;
     watch.next("ADDED", "mark").await.map(drop)
 }
@@ -156,18 +236,46 @@ async fn restart(cx: &CheckContext) -> CheckResult {
     let maps = cx.collection(CONFIG_MAPS).await?;
     let selected = ("labelSelector", "watched=yes");
     let mut first = cx.watch(&maps, &[selected]).await?;
-    create(cx, &maps, json!({"metadata": {"name": "map", "labels": {"watched": "yes"}}})).await?;
-    cx.status("modify", 200, maps.patch("map", PatchKind::Merge, json!({"data": {"mutation": "1"}})).await?)?;
+    create(
+        cx,
+        &maps,
+        json!({"metadata": {"name": "map", "labels": {"watched": "yes"}}}),
+    )
+    .await?;
+    cx.status(
+        "modify",
+        200,
+        maps.patch("map", PatchKind::Merge, json!({"data": {"mutation": "1"}}))
+            .await?,
+    )?;
     first.next("ADDED", "map").await?;
     let last = first.next("MODIFIED", "map").await?;
-    let version = cx.text("the last event", &last, "/metadata/resourceVersion")?.to_owned();
+    let version = cx
+        .text("the last event", &last, "/metadata/resourceVersion")?
+        .to_owned();
     drop(first);
-    cx.status("modify while closed", 200, maps.patch("map", PatchKind::Merge, json!({"data": {"mutation": "2"}})).await?)?;
-    let mut second = cx.watch(&maps, &[selected, ("resourceVersion", &version)]).await?;
+    cx.status(
+        "modify while closed",
+        200,
+        maps.patch("map", PatchKind::Merge, json!({"data": {"mutation": "2"}}))
+            .await?,
+    )?;
+    let mut second = cx
+        .watch(&maps, &[selected, ("resourceVersion", &version)])
+        .await?;
     delete(cx, &maps, "map").await?;
-    create(cx, &maps, json!({"metadata": {"name": "mark", "labels": {"watched": "yes"}}})).await?;
+    create(
+        cx,
+        &maps,
+        json!({"metadata": {"name": "mark", "labels": {"watched": "yes"}}}),
+    )
+    .await?;
     let seen = second.next("MODIFIED", "map").await?;
-    cx.expect_eq("data in the event", json!({"mutation": "2"}), seen["data"].clone())?;
+    cx.expect_eq(
+        "data in the event",
+        json!({"mutation": "2"}),
+        seen["data"].clone(),
+    )?;
     second.next("DELETED", "map").await?;
     second.next("ADDED", "mark").await.map(drop)
 }
@@ -176,7 +284,12 @@ async fn restart(cx: &CheckContext) -> CheckResult {
 async fn leaving(cx: &CheckContext) -> CheckResult {
     let maps = cx.collection(CONFIG_MAPS).await?;
     let mut watch = cx.watch(&maps, &[("labelSelector", "watched=yes")]).await?;
-    create(cx, &maps, json!({"metadata": {"name": "map", "labels": {"watched": "yes"}}})).await?;
+    create(
+        cx,
+        &maps,
+        json!({"metadata": {"name": "map", "labels": {"watched": "yes"}}}),
+    )
+    .await?;
     for change in [
         json!({"data": {"mutation": "1"}}),
         json!({"metadata": {"labels": {"watched": "no"}}}),
@@ -184,7 +297,11 @@ async fn leaving(cx: &CheckContext) -> CheckResult {
         json!({"metadata": {"labels": {"watched": "yes"}}}),
         json!({"data": {"mutation": "3"}}),
     ] {
-        cx.status("modify", 200, maps.patch("map", PatchKind::Merge, change).await?)?;
+        cx.status(
+            "modify",
+            200,
+            maps.patch("map", PatchKind::Merge, change).await?,
+        )?;
     }
     delete(cx, &maps, "map").await?;
     for (kind, data) in [
@@ -206,13 +323,22 @@ async fn same_order(cx: &CheckContext) -> CheckResult {
     const WATCHES: usize = 40;
     let maps = cx.collection(CONFIG_MAPS).await?;
     let list = maps.list(&[]).await?;
-    let mut version = cx.text("list", &list.body, "/metadata/resourceVersion")?.to_owned();
+    let mut version = cx
+        .text("list", &list.body, "/metadata/resourceVersion")?
+        .to_owned();
     let writes = async {
         for number in 0..WATCHES {
             let name = format!("map-{}", number / 3);
             match number % 3 {
                 0 => drop(create(cx, &maps, json!({"metadata": {"name": name}})).await?),
-                1 => drop(cx.status("modify", 200, maps.patch(&name, PatchKind::Merge, json!({"data": {"a": "b"}})).await?)?),
+                1 => drop(
+                    cx.status(
+                        "modify",
+                        200,
+                        maps.patch(&name, PatchKind::Merge, json!({"data": {"a": "b"}}))
+                            .await?,
+                    )?,
+                ),
                 _ => drop(cx.status("delete", 200, maps.delete(&name).await?)?),
             }
         }
@@ -227,15 +353,27 @@ async fn same_order(cx: &CheckContext) -> CheckResult {
             for watch in &mut watches {
                 // K3s puts a ConfigMap of its own into each namespace; it belongs to the order like any other.
                 let event = watch.any("the next event").await?;
-                let seen = (event.kind.clone(), name(&event.object).to_owned(), event.version().to_owned());
+                let seen = (
+                    event.kind.clone(),
+                    name(&event.object).to_owned(),
+                    event.version().to_owned(),
+                );
                 match &expected {
                     None => expected = Some(seen),
-                    Some(expected) => cx.expect_eq(&format!("event {number} of another watch"), expected.clone(), seen)?,
+                    Some(expected) => cx.expect_eq(
+                        &format!("event {number} of another watch"),
+                        expected.clone(),
+                        seen,
+                    )?,
                 }
             }
             version = expected.map(|(_, _, version)| version).unwrap_or_default();
             let now = version.parse::<u64>().unwrap_or(0);
-            cx.expect("the version to rise with each event", now > greatest, || format!("{version} after {greatest}"))?;
+            cx.expect(
+                "the version to rise with each event",
+                now > greatest,
+                || format!("{version} after {greatest}"),
+            )?;
             greatest = now;
         }
         CheckResult::Ok(())

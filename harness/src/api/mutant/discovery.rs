@@ -1,6 +1,6 @@
 //! Defects of discovery.
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::{Answers, Mutant};
 use crate::api::Response;
@@ -21,25 +21,51 @@ pub(super) const ALL: &[Mutant] = &[
 pub const RESOURCES_MISSING: Mutant = Mutant {
     name: "discovery-entry-missing",
     about: "A group's resource list lacks its resources.",
-    make: || Box::new(Answers(|_, response| resources(response, |list| list.retain(|entry| name(entry).contains('/'))))),
+    make: || {
+        Box::new(Answers(|_, response| {
+            resources(response, |list| {
+                list.retain(|entry| name(entry).contains('/'))
+            })
+        }))
+    },
 };
 /// Resource lists hold no subresources.
 pub const SUBRESOURCES_MISSING: Mutant = Mutant {
     name: "discovery-subresource-missing",
     about: "A group's resource list lacks the subresources.",
-    make: || Box::new(Answers(|_, response| resources(response, |list| list.retain(|entry| !name(entry).contains('/'))))),
+    make: || {
+        Box::new(Answers(|_, response| {
+            resources(response, |list| {
+                list.retain(|entry| !name(entry).contains('/'))
+            })
+        }))
+    },
 };
 /// Verbs are missing.
 pub const VERBS_MISSING: Mutant = Mutant {
     name: "discovery-verbs-missing",
     about: "A group's resource list tells only the verb get.",
-    make: || Box::new(Answers(|_, response| resources(response, |list| list.iter_mut().for_each(|entry| entry["verbs"] = json!(["get"]))))),
+    make: || {
+        Box::new(Answers(|_, response| {
+            resources(response, |list| {
+                list.iter_mut()
+                    .for_each(|entry| entry["verbs"] = json!(["get"]))
+            })
+        }))
+    },
 };
 /// Kinds are wrong.
 pub const WRONG_KIND: Mutant = Mutant {
     name: "discovery-wrong-kind",
     about: "A group's resource list tells the wrong kinds.",
-    make: || Box::new(Answers(|_, response| resources(response, |list| list.iter_mut().for_each(|entry| entry["kind"] = json!("Thing"))))),
+    make: || {
+        Box::new(Answers(|_, response| {
+            resources(response, |list| {
+                list.iter_mut()
+                    .for_each(|entry| entry["kind"] = json!("Thing"))
+            })
+        }))
+    },
 };
 /// Scope is turned round.
 pub const WRONG_SCOPE: Mutant = Mutant {
@@ -103,7 +129,12 @@ fn groups(response: &mut Response, change: impl FnOnce(&mut Vec<Value>)) {
     change_list(response, "APIGroupList", "groups", change);
 }
 
-fn change_list(response: &mut Response, kind: &str, field: &str, change: impl FnOnce(&mut Vec<Value>)) {
+fn change_list(
+    response: &mut Response,
+    kind: &str,
+    field: &str,
+    change: impl FnOnce(&mut Vec<Value>),
+) {
     if response.body["kind"] == kind {
         let mut body = response.body.clone();
         if let Some(list) = body.get_mut(field).and_then(Value::as_array_mut) {

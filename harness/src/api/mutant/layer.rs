@@ -20,7 +20,11 @@ pub(crate) struct Lines(Box<dyn Defect>);
 
 impl Layer {
     pub(crate) fn new(mutant: Mutant) -> Self {
-        Self { mutant, defect: Mutex::new((mutant.make)()), applied: AtomicU64::new(0) }
+        Self {
+            mutant,
+            defect: Mutex::new((mutant.make)()),
+            applied: AtomicU64::new(0),
+        }
     }
 
     /// How often it changed anything: a mutant that changed nothing was not survived, it was not there.
@@ -30,14 +34,20 @@ impl Layer {
 
     pub(crate) fn request(&self, asked: &Request) -> Request {
         let mut wire = asked.clone();
-        self.defect.lock().unwrap_or_else(PoisonError::into_inner).request(&mut wire);
+        self.defect
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .request(&mut wire);
         self.count(wire != *asked);
         wire
     }
 
     pub(crate) fn response(&self, asked: &Request, response: &mut Response) {
         let healthy = response.clone();
-        self.defect.lock().unwrap_or_else(PoisonError::into_inner).response(asked, response);
+        self.defect
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .response(asked, response);
         self.count(*response != healthy);
     }
 
@@ -53,6 +63,7 @@ impl Layer {
     }
 
     fn count(&self, changed: bool) {
-        self.applied.fetch_add(u64::from(changed), Ordering::Relaxed);
+        self.applied
+            .fetch_add(u64::from(changed), Ordering::Relaxed);
     }
 }

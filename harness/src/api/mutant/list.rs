@@ -1,6 +1,6 @@
 //! Defects of lists: lost and repeated items, ignored selectors, broken chunks.
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::{Answers, Asks, Mutant};
 use crate::api::{Method, Request, Response};
@@ -23,13 +23,21 @@ pub(super) const ALL: &[Mutant] = &[
 pub const LIST_LOSES_ITEM: Mutant = Mutant {
     name: "list-loses-item",
     about: "A list lacks its last item.",
-    make: || Box::new(Answers(|_, response| items(response, |items| _ = items.pop()))),
+    make: || {
+        Box::new(Answers(|_, response| {
+            items(response, |items| _ = items.pop())
+        }))
+    },
 };
 /// The first item of a list comes twice.
 pub const LIST_REPEATS_ITEM: Mutant = Mutant {
     name: "list-repeats-item",
     about: "A list holds its first item twice.",
-    make: || Box::new(Answers(|_, response| items(response, |items| items.extend(items.first().cloned())))),
+    make: || {
+        Box::new(Answers(|_, response| {
+            items(response, |items| items.extend(items.first().cloned()))
+        }))
+    },
 };
 /// `labelSelector` of a list is ignored.
 pub const LABEL_SELECTOR_IGNORED: Mutant = Mutant {
@@ -59,7 +67,11 @@ pub const CONTINUE_IGNORED: Mutant = Mutant {
 pub const CONTINUE_MISSING: Mutant = Mutant {
     name: "chunk-continue-missing",
     about: "A chunk carries no continue token although items remain.",
-    make: || Box::new(Answers(|_, response| metadata(response, |meta| meta["continue"] = json!("")))),
+    make: || {
+        Box::new(Answers(|_, response| {
+            metadata(response, |meta| meta["continue"] = json!(""))
+        }))
+    },
 };
 /// `remainingItemCount` is one too great.
 pub const WRONG_REMAINING_COUNT: Mutant = Mutant {
@@ -79,7 +91,11 @@ pub const WRONG_REMAINING_COUNT: Mutant = Mutant {
 pub const LIST_VERSION_MISSING: Mutant = Mutant {
     name: "list-version-missing",
     about: "A list carries no resourceVersion.",
-    make: || Box::new(Answers(|_, response| metadata(response, |meta| meta["resourceVersion"] = json!("")))),
+    make: || {
+        Box::new(Answers(|_, response| {
+            metadata(response, |meta| meta["resourceVersion"] = json!(""))
+        }))
+    },
 };
 /// Each chunk is of another moment.
 pub const CHUNK_CHANGES_VERSION: Mutant = Mutant {
@@ -89,7 +105,10 @@ pub const CHUNK_CHANGES_VERSION: Mutant = Mutant {
         Box::new(Answers(|asked, response| {
             if asked.parameter("continue").is_some() {
                 metadata(response, |meta| {
-                    let version = meta["resourceVersion"].as_str().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+                    let version = meta["resourceVersion"]
+                        .as_str()
+                        .and_then(|text| text.parse::<u64>().ok())
+                        .unwrap_or(0);
                     meta["resourceVersion"] = json!((version + 1).to_string());
                 });
             }
@@ -105,7 +124,11 @@ fn forget(request: &mut Request, parameter: &str) {
 
 fn items(response: &mut Response, change: impl FnOnce(&mut Vec<Value>)) {
     let mut body = response.body.clone();
-    if let Some(items) = body.get_mut("items").and_then(Value::as_array_mut).filter(|items| !items.is_empty()) {
+    if let Some(items) = body
+        .get_mut("items")
+        .and_then(Value::as_array_mut)
+        .filter(|items| !items.is_empty())
+    {
         change(items);
         response.set_body(body);
     }
@@ -137,9 +160,18 @@ mod tests {
         let asked = Request::get("/x").query(&[("continue", "x")]);
         assert_eq!(answer(LIST_LOSES_ITEM, &asked)["items"], json!([1]));
         assert_eq!(answer(LIST_REPEATS_ITEM, &asked)["items"], json!([1, 2, 1]));
-        assert_eq!(answer(WRONG_REMAINING_COUNT, &asked)["metadata"]["remainingItemCount"], 4);
-        assert_eq!(answer(CHUNK_CHANGES_VERSION, &asked)["metadata"]["resourceVersion"], "8");
-        assert_eq!(answer(CHUNK_CHANGES_VERSION, &Request::get("/x"))["metadata"]["resourceVersion"], "7");
+        assert_eq!(
+            answer(WRONG_REMAINING_COUNT, &asked)["metadata"]["remainingItemCount"],
+            4
+        );
+        assert_eq!(
+            answer(CHUNK_CHANGES_VERSION, &asked)["metadata"]["resourceVersion"],
+            "8"
+        );
+        assert_eq!(
+            answer(CHUNK_CHANGES_VERSION, &Request::get("/x"))["metadata"]["resourceVersion"],
+            "7"
+        );
         assert_eq!(answer(CONTINUE_MISSING, &asked)["metadata"]["continue"], "");
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::{Asks, Defect, Mutant, Objects};
 use crate::api::{Method, Request, Response};
@@ -94,9 +94,19 @@ fn remove(object: &mut Value, field: &str) {
 }
 
 fn named(request: &mut Request, end: &str) {
-    let Some(meta) = request.body.as_mut().and_then(|body| body.get_mut("metadata")) else { return };
+    let Some(meta) = request
+        .body
+        .as_mut()
+        .and_then(|body| body.get_mut("metadata"))
+    else {
+        return;
+    };
     if let Some(prefix) = meta["generateName"].as_str() {
-        let name = if end.is_empty() { prefix.trim_end_matches('-').to_owned() } else { format!("{prefix}{end}") };
+        let name = if end.is_empty() {
+            prefix.trim_end_matches('-').to_owned()
+        } else {
+            format!("{prefix}{end}")
+        };
         meta["name"] = json!(name);
     }
 }
@@ -109,7 +119,9 @@ struct FinalizerIgnored {
 
 impl Defect for FinalizerIgnored {
     fn response(&mut self, asked: &Request, response: &mut Response) {
-        if asked.method == Method::DELETE && response.body["metadata"]["deletionTimestamp"].is_string() {
+        if asked.method == Method::DELETE
+            && response.body["metadata"]["deletionTimestamp"].is_string()
+        {
             self.gone.insert(asked.path.clone());
         } else if asked.method != Method::DELETE && self.gone.contains(&asked.path) {
             response.status = 404;
@@ -145,8 +157,12 @@ mod tests {
 
     #[test]
     fn generated_names_collide() {
-        let mut request = Request::new(Method::POST, "/x").body(json!({"metadata": {"generateName": "p-"}}));
+        let mut request =
+            Request::new(Method::POST, "/x").body(json!({"metadata": {"generateName": "p-"}}));
         (GENERATE_NAME_CONSTANT.make)().request(&mut request);
-        assert_eq!(request.body.unwrap_or_default()["metadata"]["name"], "p-aaaaa");
+        assert_eq!(
+            request.body.unwrap_or_default()["metadata"]["name"],
+            "p-aaaaa"
+        );
     }
 }

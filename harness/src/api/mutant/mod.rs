@@ -116,7 +116,18 @@ impl Defect for Objects {
 /// Every mutant there is.
 #[must_use]
 pub fn all() -> Vec<Mutant> {
-    [discovery::ALL, list::ALL, metadata::ALL, review::ALL, shape::ALL, status::ALL, version::ALL, watch::ALL, write::ALL].concat()
+    [
+        discovery::ALL,
+        list::ALL,
+        metadata::ALL,
+        review::ALL,
+        shape::ALL,
+        status::ALL,
+        version::ALL,
+        watch::ALL,
+        write::ALL,
+    ]
+    .concat()
 }
 
 #[cfg(test)]
@@ -127,9 +138,24 @@ mod tests {
     fn names_are_unique_and_kebab_case() {
         let mutants = all();
         for (position, mutant) in mutants.iter().enumerate() {
-            assert!(mutant.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{}", mutant.name);
-            assert!(!mutants[..position].contains(mutant), "{} appears twice", mutant.name);
-            assert!(mutant.about.ends_with('.'), "{}: not a sentence", mutant.name);
+            assert!(
+                mutant
+                    .name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+                "{}",
+                mutant.name
+            );
+            assert!(
+                !mutants[..position].contains(mutant),
+                "{} appears twice",
+                mutant.name
+            );
+            assert!(
+                mutant.about.ends_with('.'),
+                "{}: not a sentence",
+                mutant.name
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Defects of reviews: who somebody is and what they may do.
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::{Answers, Mutant};
 use crate::api::Response;
@@ -48,8 +48,14 @@ mod tests {
             verdict(&mut response, true);
             response.body
         };
-        assert_eq!(through(json!({"kind": "TokenReview", "status": {}}))["status"]["authenticated"], true);
-        assert_eq!(through(json!({"kind": "SelfSubjectAccessReview"}))["status"]["allowed"], true);
+        assert_eq!(
+            through(json!({"kind": "TokenReview", "status": {}}))["status"]["authenticated"],
+            true
+        );
+        assert_eq!(
+            through(json!({"kind": "SelfSubjectAccessReview"}))["status"]["allowed"],
+            true
+        );
         assert_eq!(through(json!({"kind": "Pod"})), json!({"kind": "Pod"}));
     }
 }

@@ -1,7 +1,7 @@
 //! Defects of the form of answers: media types, Tables, defaults, kinds, and what the server says of itself.
 
 use http::HeaderValue;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::{Answers, Asks, Mutant, Objects};
 use crate::api::Method;
@@ -28,7 +28,9 @@ pub const WRONG_CONTENT_TYPE: Mutant = Mutant {
     make: || {
         Box::new(Answers(|_, response| {
             if response.content_type().contains("json") {
-                response.headers.insert("content-type", HeaderValue::from_static("text/plain"));
+                response
+                    .headers
+                    .insert("content-type", HeaderValue::from_static("text/plain"));
             }
         }))
     },
@@ -41,7 +43,8 @@ pub const KIND_MISSING: Mutant = Mutant {
         Box::new(Answers(|_, response| {
             if response.body.get("kind").is_some() {
                 let mut body = response.body.clone();
-                body.as_object_mut().map(|fields| (fields.remove("kind"), fields.remove("apiVersion")));
+                body.as_object_mut()
+                    .map(|fields| (fields.remove("kind"), fields.remove("apiVersion")));
                 response.set_body(body);
             }
         }))
@@ -66,8 +69,11 @@ pub const TABLE_COLUMNS_MISSING: Mutant = Mutant {
     make: || Box::new(Answers(|_, response| table(response, "columnDefinitions"))),
 };
 /// A Table without rows.
-pub const TABLE_ROWS_MISSING: Mutant =
-    Mutant { name: "table-rows-missing", about: "A Table has no rows.", make: || Box::new(Answers(|_, response| table(response, "rows"))) };
+pub const TABLE_ROWS_MISSING: Mutant = Mutant {
+    name: "table-rows-missing",
+    about: "A Table has no rows.",
+    make: || Box::new(Answers(|_, response| table(response, "rows"))),
+};
 /// Defaults are not filled in.
 pub const DEFAULTING_SKIPPED: Mutant = Mutant {
     name: "defaulting-skipped",
@@ -85,13 +91,21 @@ pub const DEFAULTING_SKIPPED: Mutant = Mutant {
 pub const DATA_LOST: Mutant = Mutant {
     name: "data-lost",
     about: "ConfigMaps and Secrets are answered without their data.",
-    make: || Box::new(Objects(|_, object| _ = object.as_object_mut().map(|fields| fields.remove("data")))),
+    make: || {
+        Box::new(Objects(|_, object| {
+            _ = object.as_object_mut().map(|fields| fields.remove("data"))
+        }))
+    },
 };
 /// `spec` is missing from what is read.
 pub const SPEC_LOST: Mutant = Mutant {
     name: "spec-lost",
     about: "Objects are answered without their spec.",
-    make: || Box::new(Objects(|_, object| _ = object.as_object_mut().map(|fields| fields.remove("spec")))),
+    make: || {
+        Box::new(Objects(|_, object| {
+            _ = object.as_object_mut().map(|fields| fields.remove("spec"))
+        }))
+    },
 };
 /// Health is `ok` whatever is asked.
 pub const HEALTH_ALWAYS_OK: Mutant = Mutant {
@@ -135,7 +149,9 @@ pub const SERVER_VERSION_MISSING: Mutant = Mutant {
 };
 
 fn is_health(path: &str) -> bool {
-    ["/livez", "/readyz", "/healthz"].iter().any(|root| path.starts_with(root))
+    ["/livez", "/readyz", "/healthz"]
+        .iter()
+        .any(|root| path.starts_with(root))
 }
 
 fn table(response: &mut crate::api::Response, field: &str) {
@@ -149,9 +165,42 @@ fn table(response: &mut crate::api::Response, field: &str) {
 /// Fields that no check of assay writes itself in an object whose defaulting it examines.
 fn strip_defaults(object: &mut Value) {
     const DEFAULTS: [(&str, &[&str]); 3] = [
-        ("/spec", &["type", "clusterIP", "clusterIPs", "sessionAffinity", "ipFamilies", "replicas", "strategy", "suspend", "concurrencyPolicy", "backoffLimit", "finalizers"]),
-        ("/spec/template/spec", &["restartPolicy", "dnsPolicy", "terminationGracePeriodSeconds", "securityContext", "schedulerName"]),
-        ("/template/spec", &["restartPolicy", "dnsPolicy", "terminationGracePeriodSeconds", "securityContext", "schedulerName"]),
+        (
+            "/spec",
+            &[
+                "type",
+                "clusterIP",
+                "clusterIPs",
+                "sessionAffinity",
+                "ipFamilies",
+                "replicas",
+                "strategy",
+                "suspend",
+                "concurrencyPolicy",
+                "backoffLimit",
+                "finalizers",
+            ],
+        ),
+        (
+            "/spec/template/spec",
+            &[
+                "restartPolicy",
+                "dnsPolicy",
+                "terminationGracePeriodSeconds",
+                "securityContext",
+                "schedulerName",
+            ],
+        ),
+        (
+            "/template/spec",
+            &[
+                "restartPolicy",
+                "dnsPolicy",
+                "terminationGracePeriodSeconds",
+                "securityContext",
+                "schedulerName",
+            ],
+        ),
     ];
     for (place, fields) in DEFAULTS {
         if let Some(spec) = object.pointer_mut(place).and_then(Value::as_object_mut) {
@@ -189,6 +238,9 @@ mod tests {
         let body = json!({"kind": "Table", "columnDefinitions": [1], "rows": [2]});
         let mut response = Response::new(200, HeaderMap::new(), body.to_string().into_bytes());
         (TABLE_COLUMNS_MISSING.make)().response(&Request::get("/x"), &mut response);
-        assert_eq!(response.body, json!({"kind": "Table", "columnDefinitions": [], "rows": [2]}));
+        assert_eq!(
+            response.body,
+            json!({"kind": "Table", "columnDefinitions": [], "rows": [2]})
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::{Asks, Defect, Mutant, Objects};
 use crate::api::{Method, Request, Response};
@@ -81,7 +81,10 @@ pub const QUOTA_STATUS_FROZEN: Mutant = Mutant {
     about: "A ResourceQuota's status.used is always zero.",
     make: || {
         Box::new(Objects(|_, object| {
-            if let Some(used) = object.pointer_mut("/status/used").and_then(Value::as_object_mut) {
+            if let Some(used) = object
+                .pointer_mut("/status/used")
+                .and_then(Value::as_object_mut)
+            {
                 used.values_mut().for_each(|count| *count = json!("0"));
             }
         }))
@@ -112,17 +115,29 @@ impl Defect for ThroughMain {
             return;
         }
         let main = asked.path.trim_end_matches("/status").to_owned();
-        let main_written = asked.method == Method::PUT || asked.method == Method::PATCH || asked.method == Method::POST;
+        let main_written = asked.method == Method::PUT
+            || asked.method == Method::PATCH
+            || asked.method == Method::POST;
         if main_written && asked.path.ends_with("/status") {
             self.written.remove(&main);
         } else if main_written {
-            let name = response.body["metadata"]["name"].as_str().unwrap_or_default();
-            let path = if asked.method == Method::POST { format!("{main}/{name}") } else { main.clone() };
+            let name = response.body["metadata"]["name"]
+                .as_str()
+                .unwrap_or_default();
+            let path = if asked.method == Method::POST {
+                format!("{main}/{name}")
+            } else {
+                main.clone()
+            };
             if let Some(status) = asked.body.as_ref().and_then(|body| body.get("status")) {
                 self.written.insert(path, status.clone());
             }
         }
-        if let Some(status) = self.written.get(&main).filter(|status| **status != response.body["status"]) {
+        if let Some(status) = self
+            .written
+            .get(&main)
+            .filter(|status| **status != response.body["status"])
+        {
             let mut body = response.body.clone();
             merge(&mut body["status"], status);
             response.set_body(body);
@@ -156,9 +171,20 @@ mod tests {
     #[test]
     fn the_main_resource_writes_the_status() {
         let mut defect = (STATUS_THROUGH_MAIN_RESOURCE.make)();
-        let answer = || Response::new(200, HeaderMap::new(), json!({"metadata": {"name": "a"}, "status": {"replicas": 0}}).to_string().into_bytes());
+        let answer = || {
+            Response::new(
+                200,
+                HeaderMap::new(),
+                json!({"metadata": {"name": "a"}, "status": {"replicas": 0}})
+                    .to_string()
+                    .into_bytes(),
+            )
+        };
         let mut written = answer();
-        defect.response(&Request::new(Method::PUT, "/x/a").body(json!({"status": {"replicas": 9}})), &mut written);
+        defect.response(
+            &Request::new(Method::PUT, "/x/a").body(json!({"status": {"replicas": 9}})),
+            &mut written,
+        );
         assert_eq!(written.body["status"]["replicas"], 9);
         let mut read = answer();
         defect.response(&Request::get("/x/a"), &mut read);

@@ -2,13 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::{Defect, Mutant, Objects};
 use crate::api::{Method, Request, Response};
 
 /// All of this file.
-pub(super) const ALL: &[Mutant] = &[STALE_READ, STALE_LIST, VERSION_CONSTANT, VERSION_DECREASING, VERSION_MISSING, UID_CHANGES, UID_MISSING];
+pub(super) const ALL: &[Mutant] = &[
+    STALE_READ,
+    STALE_LIST,
+    VERSION_CONSTANT,
+    VERSION_DECREASING,
+    VERSION_MISSING,
+    UID_CHANGES,
+    UID_MISSING,
+];
 
 /// An object is always read as it was first seen.
 pub const STALE_READ: Mutant = Mutant {
@@ -32,7 +40,11 @@ pub const VERSION_CONSTANT: Mutant = Mutant {
 pub const VERSION_DECREASING: Mutant = Mutant {
     name: "rv-decreasing",
     about: "resourceVersion decreases with every write.",
-    make: || Box::new(Objects(|_, object| version(object, |now| 1_000_000_000 - now.min(999_999_999)))),
+    make: || {
+        Box::new(Objects(|_, object| {
+            version(object, |now| 1_000_000_000 - now.min(999_999_999))
+        }))
+    },
 };
 /// Objects have no resourceVersion.
 pub const VERSION_MISSING: Mutant = Mutant {
@@ -53,11 +65,17 @@ pub const UID_CHANGES: Mutant = Mutant {
     },
 };
 /// Objects have no uid.
-pub const UID_MISSING: Mutant =
-    Mutant { name: "uid-missing", about: "Objects carry no uid.", make: || Box::new(Objects(|_, object| remove(object, "uid"))) };
+pub const UID_MISSING: Mutant = Mutant {
+    name: "uid-missing",
+    about: "Objects carry no uid.",
+    make: || Box::new(Objects(|_, object| remove(object, "uid"))),
+};
 
 fn version(object: &mut Value, change: fn(u64) -> u64) {
-    if let Some(now) = object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse::<u64>().ok()) {
+    if let Some(now) = object["metadata"]["resourceVersion"]
+        .as_str()
+        .and_then(|text| text.parse::<u64>().ok())
+    {
         object["metadata"]["resourceVersion"] = json!(change(now).to_string());
     }
 }
@@ -75,15 +93,30 @@ struct StaleRead {
 
 impl Defect for StaleRead {
     fn response(&mut self, asked: &Request, response: &mut Response) {
-        let Some(name) = response.body["metadata"]["name"].as_str().filter(|_| response.is_success()) else { return };
-        let path = if asked.method == Method::POST { format!("{}/{name}", asked.path) } else { asked.path.clone() };
+        let Some(name) = response.body["metadata"]["name"]
+            .as_str()
+            .filter(|_| response.is_success())
+        else {
+            return;
+        };
+        let path = if asked.method == Method::POST {
+            format!("{}/{name}", asked.path)
+        } else {
+            asked.path.clone()
+        };
         if asked.method == Method::GET {
-            let first = self.first.entry(path).or_insert_with(|| response.body.clone()).clone();
+            let first = self
+                .first
+                .entry(path)
+                .or_insert_with(|| response.body.clone())
+                .clone();
             if first != response.body {
                 response.set_body(first);
             }
         } else {
-            self.first.entry(path).or_insert_with(|| response.body.clone());
+            self.first
+                .entry(path)
+                .or_insert_with(|| response.body.clone());
         }
     }
 }
@@ -96,7 +129,11 @@ struct StaleList {
 impl Defect for StaleList {
     fn response(&mut self, asked: &Request, response: &mut Response) {
         if asked.method == Method::GET && response.body.get("items").is_some() {
-            let first = self.first.entry(asked.target()).or_insert_with(|| response.body.clone()).clone();
+            let first = self
+                .first
+                .entry(asked.target())
+                .or_insert_with(|| response.body.clone())
+                .clone();
             if first != response.body {
                 response.set_body(first);
             }

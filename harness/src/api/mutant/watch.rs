@@ -1,6 +1,6 @@
 //! Defects of watches.
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::{Asks, Defect, Mutant};
 use crate::api::Request;
@@ -20,23 +20,44 @@ pub(super) const ALL: &[Mutant] = &[
 ];
 
 /// The first ADDED of each watch is lost.
-pub const DROPS_ADDED: Mutant =
-    Mutant { name: "watch-drops-added", about: "A watch loses its first ADDED event.", make: || Box::new(Drops { kind: "ADDED", done: false }) };
+pub const DROPS_ADDED: Mutant = Mutant {
+    name: "watch-drops-added",
+    about: "A watch loses its first ADDED event.",
+    make: || {
+        Box::new(Drops {
+            kind: "ADDED",
+            done: false,
+        })
+    },
+};
 /// The first MODIFIED of each watch is lost.
 pub const DROPS_MODIFIED: Mutant = Mutant {
     name: "watch-drops-modified",
     about: "A watch loses its first MODIFIED event.",
-    make: || Box::new(Drops { kind: "MODIFIED", done: false }),
+    make: || {
+        Box::new(Drops {
+            kind: "MODIFIED",
+            done: false,
+        })
+    },
 };
 /// The first DELETED of each watch is lost.
 pub const DROPS_DELETED: Mutant = Mutant {
     name: "watch-drops-deleted",
     about: "A watch loses its first DELETED event.",
-    make: || Box::new(Drops { kind: "DELETED", done: false }),
+    make: || {
+        Box::new(Drops {
+            kind: "DELETED",
+            done: false,
+        })
+    },
 };
 /// Events come twice.
-pub const REPEATS_EVENTS: Mutant =
-    Mutant { name: "watch-repeats-events", about: "A watch delivers each event twice.", make: || Box::new(Repeats) };
+pub const REPEATS_EVENTS: Mutant = Mutant {
+    name: "watch-repeats-events",
+    about: "A watch delivers each event twice.",
+    make: || Box::new(Repeats),
+};
 /// Neighbouring events change places.
 pub const SWAPS_EVENTS: Mutant = Mutant {
     name: "watch-swaps-events",
@@ -62,7 +83,9 @@ pub const WATCH_IGNORES_SELECTOR: Mutant = Mutant {
     make: || {
         Box::new(Asks(|request| {
             if request.is_watch() {
-                request.query.retain(|(name, _)| name != "labelSelector" && name != "fieldSelector");
+                request
+                    .query
+                    .retain(|(name, _)| name != "labelSelector" && name != "fieldSelector");
             }
         }))
     },
@@ -83,7 +106,11 @@ pub const WATCH_IGNORES_VERSION: Mutant = Mutant {
 pub const WATCH_STALE_OBJECT: Mutant = Mutant {
     name: "watch-stale-object",
     about: "A watch delivers every event of an object with the state of its first.",
-    make: || Box::new(Stale { first: serde_json::Map::new() }),
+    make: || {
+        Box::new(Stale {
+            first: serde_json::Map::new(),
+        })
+    },
 };
 
 struct Drops {
@@ -142,8 +169,14 @@ struct Stale {
 
 impl Defect for Stale {
     fn line(&mut self, _: &Request, mut event: Value) -> Vec<Value> {
-        let uid = event["object"]["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-        let first = self.first.entry(uid).or_insert_with(|| event["object"].clone());
+        let uid = event["object"]["metadata"]["uid"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let first = self
+            .first
+            .entry(uid)
+            .or_insert_with(|| event["object"].clone());
         event["object"] = first.clone();
         vec![event]
     }
@@ -156,16 +189,28 @@ mod tests {
     fn through(mutant: Mutant, kinds: &[&str]) -> Vec<String> {
         let mut defect = (mutant.make)();
         let asked = Request::get("/api/v1/configmaps");
-        let lines = kinds.iter().flat_map(|kind| defect.line(&asked, json!({"type": kind, "object": {}}))).collect::<Vec<_>>();
-        lines.iter().map(|line| line["type"].as_str().unwrap_or_default().to_owned()).collect()
+        let lines = kinds
+            .iter()
+            .flat_map(|kind| defect.line(&asked, json!({"type": kind, "object": {}})))
+            .collect::<Vec<_>>();
+        lines
+            .iter()
+            .map(|line| line["type"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 
     #[test]
     fn events_are_lost_repeated_swapped_and_misnamed() {
         let healthy = ["ADDED", "MODIFIED", "MODIFIED", "DELETED"];
-        assert_eq!(through(DROPS_MODIFIED, &healthy), ["ADDED", "MODIFIED", "DELETED"]);
+        assert_eq!(
+            through(DROPS_MODIFIED, &healthy),
+            ["ADDED", "MODIFIED", "DELETED"]
+        );
         assert_eq!(through(REPEATS_EVENTS, &healthy[..1]), ["ADDED", "ADDED"]);
-        assert_eq!(through(SWAPS_EVENTS, &healthy), ["MODIFIED", "ADDED", "DELETED", "MODIFIED"]);
+        assert_eq!(
+            through(SWAPS_EVENTS, &healthy),
+            ["MODIFIED", "ADDED", "DELETED", "MODIFIED"]
+        );
         assert_eq!(through(WRONG_TYPE, &healthy[..2]), ["MODIFIED", "ADDED"]);
         assert_eq!(through(DELETED_AS_MODIFIED, &healthy[3..]), ["MODIFIED"]);
     }

@@ -40,19 +40,31 @@ pub const UPDATE_NOT_APPLIED: Mutant = Mutant {
 pub const PATCH_NOT_APPLIED: Mutant = Mutant {
     name: "patch-not-applied",
     about: "A patch is answered as done and changes nothing.",
-    make: || Box::new(Asks(|request| only_as_if(request, &Method::PATCH, |_| true))),
+    make: || {
+        Box::new(Asks(|request| {
+            only_as_if(request, &Method::PATCH, |_| true)
+        }))
+    },
 };
 /// A deletion is answered as done, and is not.
 pub const DELETE_IGNORED: Mutant = Mutant {
     name: "delete-ignored",
     about: "A deletion is answered as done and deletes nothing.",
-    make: || Box::new(Asks(|request| only_as_if(request, &Method::DELETE, |request| !is_collection(request)))),
+    make: || {
+        Box::new(Asks(|request| {
+            only_as_if(request, &Method::DELETE, |request| !is_collection(request))
+        }))
+    },
 };
 /// deletecollection deletes nothing.
 pub const DELETE_COLLECTION_DELETES_NOTHING: Mutant = Mutant {
     name: "deletecollection-deletes-nothing",
     about: "deletecollection is answered as done and deletes nothing.",
-    make: || Box::new(Asks(|request| only_as_if(request, &Method::DELETE, is_collection))),
+    make: || {
+        Box::new(Asks(|request| {
+            only_as_if(request, &Method::DELETE, is_collection)
+        }))
+    },
 };
 /// deletecollection ignores its selectors. Only in namespaces: elsewhere it would delete what is not assay's.
 pub const DELETE_COLLECTION_DELETES_ALL: Mutant = Mutant {
@@ -60,8 +72,13 @@ pub const DELETE_COLLECTION_DELETES_ALL: Mutant = Mutant {
     about: "deletecollection in a namespace ignores its selectors.",
     make: || {
         Box::new(Asks(|request| {
-            if request.method == Method::DELETE && is_collection(request) && request.path.contains("/namespaces/") {
-                request.query.retain(|(name, _)| name != "labelSelector" && name != "fieldSelector");
+            if request.method == Method::DELETE
+                && is_collection(request)
+                && request.path.contains("/namespaces/")
+            {
+                request
+                    .query
+                    .retain(|(name, _)| name != "labelSelector" && name != "fieldSelector");
             }
         }))
     },
@@ -72,7 +89,12 @@ pub const CONFLICT_OVERWRITES: Mutant = Mutant {
     about: "An update with a stale resourceVersion overwrites the newer object.",
     make: || {
         Box::new(Asks(|request| {
-            if let Some(meta) = request.body.as_mut().and_then(|body| body.get_mut("metadata")).and_then(|meta| meta.as_object_mut()) {
+            if let Some(meta) = request
+                .body
+                .as_mut()
+                .and_then(|body| body.get_mut("metadata"))
+                .and_then(|meta| meta.as_object_mut())
+            {
                 meta.remove("resourceVersion");
             }
         }))
@@ -82,13 +104,21 @@ pub const CONFLICT_OVERWRITES: Mutant = Mutant {
 pub const CONFLICT_BECOMES_SUCCESS: Mutant = Mutant {
     name: "conflict-becomes-success",
     about: "A conflict is answered as success.",
-    make: || Box::new(Answers(|asked, response| pretend(asked, response, |status| status == 409))),
+    make: || {
+        Box::new(Answers(|asked, response| {
+            pretend(asked, response, |status| status == 409)
+        }))
+    },
 };
 /// Any refusal is answered as 200.
 pub const ERROR_BECOMES_SUCCESS: Mutant = Mutant {
     name: "error-becomes-success",
     about: "A 4xx is answered as 200.",
-    make: || Box::new(Answers(|asked, response| pretend(asked, response, |status| (400..500).contains(&status)))),
+    make: || {
+        Box::new(Answers(|asked, response| {
+            pretend(asked, response, |status| (400..500).contains(&status))
+        }))
+    },
 };
 /// A refusal with the wrong reason.
 pub const ERROR_WRONG_REASON: Mutant = Mutant {
@@ -110,7 +140,11 @@ pub const ERROR_WRONG_REASON: Mutant = Mutant {
 pub const DRY_RUN_PERSISTS: Mutant = Mutant {
     name: "dry-run-persists",
     about: "A dry run is carried out.",
-    make: || Box::new(Asks(|request| request.query.retain(|(name, _)| name != "dryRun"))),
+    make: || {
+        Box::new(Asks(|request| {
+            request.query.retain(|(name, _)| name != "dryRun")
+        }))
+    },
 };
 /// `dryRun` is answered with what is there instead of what would be.
 pub const DRY_RUN_REFUSED: Mutant = Mutant {
@@ -179,15 +213,28 @@ pub const PROPAGATION_BECOMES_BACKGROUND: Mutant = Mutant {
 fn only_as_if(request: &mut Request, method: &Method, chosen: fn(&Request) -> bool) {
     // Reviews and token requests store nothing anyway, and refuse the parameter in places.
     let stored = !request.path.ends_with("reviews") && !request.path.ends_with("/token");
-    if request.method == *method && stored && chosen(request) && request.parameter("dryRun").is_none() {
-        request.query.push(("dryRun".to_owned(), "All".to_owned()));
+    if request.method != *method
+        || !stored
+        || !chosen(request)
+        || request.parameter("dryRun").is_some()
+    {
+        return;
+    }
+    // A deletion's options in its body make the server ignore those in the query.
+    match delete_options(request) {
+        Some(options) => _ = options.insert("dryRun".to_owned(), serde_json::json!(["All"])),
+        None => request.query.push(("dryRun".to_owned(), "All".to_owned())),
     }
 }
 
 /// Whether a path names a collection: group paths have an even number of parts up to the resource's name, and odd ones
 /// with an object's name after it.
 fn is_collection(request: &Request) -> bool {
-    let parts = request.path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>();
+    let parts = request
+        .path
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>();
     let after_version = match parts.first() {
         Some(&"api") => parts.get(2..),
         _ => parts.get(3..),
@@ -207,8 +254,14 @@ fn pretend(asked: &Request, response: &mut crate::api::Response, chosen: fn(u16)
     }
 }
 
-fn delete_options(request: &mut Request) -> Option<&mut serde_json::Map<String, serde_json::Value>> {
-    if request.method == Method::DELETE { request.body.as_mut()?.as_object_mut() } else { None }
+fn delete_options(
+    request: &mut Request,
+) -> Option<&mut serde_json::Map<String, serde_json::Value>> {
+    if request.method == Method::DELETE {
+        request.body.as_mut()?.as_object_mut()
+    } else {
+        None
+    }
 }
 
 fn propagate(request: &mut Request, policy: &str) {
@@ -234,20 +287,26 @@ mod tests {
             ("/apis/node.k8s.io/v1/runtimeclasses", true),
             ("/apis/node.k8s.io/v1/runtimeclasses/r", false),
         ] {
-            assert_eq!(is_collection(&Request::new(Method::DELETE, path)), collection, "{path}");
+            assert_eq!(
+                is_collection(&Request::new(Method::DELETE, path)),
+                collection,
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn a_stale_version_is_taken_off() {
-        let mut request = Request::new(Method::PUT, "/x").body(json!({"metadata": {"name": "a", "resourceVersion": "1"}}));
+        let mut request = Request::new(Method::PUT, "/x")
+            .body(json!({"metadata": {"name": "a", "resourceVersion": "1"}}));
         (CONFLICT_OVERWRITES.make)().request(&mut request);
         assert_eq!(request.body, Some(json!({"metadata": {"name": "a"}})));
     }
 
     #[test]
     fn deletecollection_of_the_cluster_keeps_its_selector() {
-        let mut request = Request::new(Method::DELETE, "/apis/node.k8s.io/v1/runtimeclasses").query(&[("labelSelector", "a")]);
+        let mut request = Request::new(Method::DELETE, "/apis/node.k8s.io/v1/runtimeclasses")
+            .query(&[("labelSelector", "a")]);
         (DELETE_COLLECTION_DELETES_ALL.make)().request(&mut request);
         assert_eq!(request.parameter("labelSelector"), Some("a"));
     }
