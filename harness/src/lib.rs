@@ -4,9 +4,33 @@
 //! leaves as an event through one channel into the journal; judging and rendering belong to `reports`.
 
 pub mod api;
+pub mod artifact;
+pub mod cancel;
 pub mod cell;
+pub mod cgroup;
 pub mod check;
+pub mod cli;
+pub mod cold_start;
+pub mod display;
 pub mod distribution;
+pub mod doctor;
+pub mod drive;
+pub mod host;
+mod internal;
+pub mod journal;
+pub mod net;
+pub mod observer;
+pub mod plan;
+pub mod ready;
+pub mod run_dir;
+pub mod runner;
 pub mod sampler;
+pub mod scenario;
 pub mod scope;
+pub mod specimen;
+pub mod suite;
+mod sys;
 pub mod target;
+pub mod text;
+
+pub use internal::internal;

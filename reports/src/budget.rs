@@ -113,7 +113,7 @@ fn parse_cpu(text: &str) -> Option<u64> {
         Some(milli) => milli.parse::<u64>().ok()?,
         None => {
             let cpus: f64 = text.parse().ok()?;
-            if !cpus.is_finite() || cpus < 0.0 || cpus > 4096.0 {
+            if !(0.0..=4096.0).contains(&cpus) {
                 return None;
             }
             (cpus * 1000.0).round() as u64

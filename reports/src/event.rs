@@ -282,6 +282,42 @@ pub struct BudgetEvidence {
     pub hold_ms: f64,
 }
 
+impl BudgetEvidence {
+    /// The worst of two pieces of evidence on one cell, each field for itself: enforced only if both were,
+    /// the greater peak, the greater counts, a limit only where both read one back.
+    #[must_use]
+    pub fn worst_with(self, other: &Self) -> Self {
+        Self {
+            enforced: self.enforced && other.enforced,
+            not_enforced_because: self
+                .not_enforced_because
+                .or_else(|| other.not_enforced_because.clone()),
+            memory_limit_bytes: self
+                .memory_limit_bytes
+                .zip(other.memory_limit_bytes)
+                .map(|(a, b)| a.max(b)),
+            cpu_limit_milli: self
+                .cpu_limit_milli
+                .zip(other.cpu_limit_milli)
+                .map(|(a, b)| a.max(b)),
+            peak_bytes: self.peak_bytes.max(other.peak_bytes),
+            oom_kills: self.oom_kills.max(other.oom_kills),
+            limit_hits: self.limit_hits.max(other.limit_hits),
+            throttled_share: match (self.throttled_share, other.throttled_share) {
+                (Some(a), Some(b)) => Some(a.max(b)),
+                (a, b) => a.or(b),
+            },
+            stayed_in_cgroup: self.stayed_in_cgroup && other.stayed_in_cgroup,
+            restarts: self.restarts.max(other.restarts),
+            serving_after_hold: match (self.serving_after_hold, other.serving_after_hold) {
+                (Some(a), Some(b)) => Some(a && b),
+                (a, b) => a.or(b),
+            },
+            hold_ms: self.hold_ms.max(other.hold_ms),
+        }
+    }
+}
+
 /// What the instrument itself used during the run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observer {

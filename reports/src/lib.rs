@@ -5,11 +5,29 @@
 //! reports ([`Report`]) render it to bytes. Rendering an old run is the same code on a journal read from disk.
 
 pub mod budget;
+pub mod console;
+pub mod csv;
 pub mod event;
+pub mod exit;
+pub mod figures;
+pub mod format;
 pub mod gate;
+pub mod html;
+pub mod json;
+pub mod junit;
+pub mod latency;
+pub mod markdown;
 pub mod metric;
 pub mod outcome;
+pub mod overview;
+pub mod plot;
 pub mod record;
+pub mod stats;
+pub mod tables;
+pub mod text;
+
+pub use exit::{ExitCode, exit_code};
+pub use gate::judge;
 
 use record::RunRecord;
 
@@ -41,4 +59,23 @@ pub trait Report: Sync {
     /// # Errors
     /// When the record cannot be shown in this format.
     fn render(&self, run: &RunRecord) -> Result<Vec<RenderedFile>, RenderError>;
+}
+
+/// The reports, in the order in which they are written.
+pub static REPORTS: &[&dyn Report] = &[
+    &json::Json,
+    &junit::Junit,
+    &markdown::Markdown,
+    &csv::Csv,
+    &console::Console,
+    &html::Html,
+    &plot::Plots,
+];
+
+/// One file, for reports that make just one.
+pub(crate) fn one_file(path: &str, text: String) -> Vec<RenderedFile> {
+    vec![RenderedFile {
+        path: path.to_owned(),
+        bytes: text.into_bytes(),
+    }]
 }

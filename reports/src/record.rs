@@ -302,7 +302,13 @@ impl CellRecord {
             EventKind::Check(finding) => self.checks.push(finding.clone()),
             EventKind::Measurement(measurement) => self.measurements.push(measurement.clone()),
             EventKind::Latency(latency) => self.latencies.push(latency.clone()),
-            EventKind::BudgetEvidence(evidence) => self.budget = Some(evidence.clone()),
+            EventKind::BudgetEvidence(evidence) => {
+                // A cell may start its server more than once, each with its own cgroup: the worst of all counts.
+                self.budget = Some(match self.budget.take() {
+                    Some(earlier) => earlier.worst_with(evidence),
+                    None => evidence.clone(),
+                });
+            }
             EventKind::ScenarioFinished {
                 suite,
                 scenario,

@@ -1,5 +1,9 @@
 //! Distributions: what is under test. A distribution describes; it does no I/O.
 
+pub mod etcd;
+pub mod k3s;
+pub mod reference;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -60,10 +64,12 @@ pub struct CommandLine {
 /// How assay gets at a server once it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// A kubeconfig file that the server writes; its server address is replaced by `url_host`'s where given.
+    /// A kubeconfig file that the server writes.
     Kubeconfig {
         /// The file.
         path: PathBuf,
+        /// The API server's URL as seen from here, where the file names another.
+        url: Option<String>,
     },
     /// An etcd client URL.
     Etcd {
@@ -114,4 +120,9 @@ pub trait Distribution: Sync {
     fn ready_when(&self) -> &'static [ReadyWhen];
     /// The folder or files whose size is the database's size on disk, relative to the data folder.
     fn database_paths(&self, datastore: Datastore) -> &'static [&'static str];
+    /// Where etcd's Prometheus metrics are served as seen from here: the only view of its fsyncs.
+    fn etcd_metrics(&self, spec: &ServerSpec<'_>) -> Option<String>;
 }
+
+/// The distributions that exist. `auto` is not one: it is a choice between these.
+pub static DISTRIBUTIONS: &[&dyn Distribution] = &[&k3s::K3s, &reference::Reference, &etcd::Etcd];

@@ -1,5 +1,7 @@
 //! Targets: places where a cluster is made.
 
+pub mod native;
+
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -98,3 +100,6 @@ pub struct ProcessMemory {
     /// Proportional set size, bytes; `None` where the kernel does not tell.
     pub pss_bytes: Option<u64>,
 }
+
+/// The targets that exist.
+pub static TARGETS: &[&dyn Target] = &[&native::NativeTarget::OWN];

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# The one test command: formatting, lints, docs, every test, and one `suite all` on the specimen.
+# It starts and stops its own servers and leaves nothing behind.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bash ci/install.sh
+
+step() { printf '\n== %s\n' "$*"; }
+
+# State, cache and reports of this run are its own: nothing of the user's is touched.
+scratch=$(mktemp -d)
+export ASSAY_STATE="$scratch/state"
+trap 'rm -rf "$scratch"' EXIT
+
+step "format"
+cargo fmt --all --check
+step "lints"
+cargo clippy --workspace --all-targets --locked -- -D warnings
+step "docs"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+step "build"
+cargo build --workspace --all-targets --locked
+assay=${CARGO_TARGET_DIR:-target}/debug/assay
+
+step "suite all on the specimen"
+"$assay" suite all --distribution reference --out "$scratch/runs"
+bash ci/expect-report.sh "$scratch/runs/latest"
+
+step "mutants on the specimen"
+"$assay" mutants --out "$scratch/runs"
+
+step "nothing is left"
+"$assay" sweep
+
+step "tests"
+cargo test --workspace --locked --no-fail-fast

@@ -1,0 +1,180 @@
+//! Which distribution, and where its binaries are.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::CommandError;
+use crate::artifact::args::{EtcdArgs, K3sArgs, host_arch};
+use crate::artifact::{
+    ArtifactError, AutoK3s, Progress, Resolved, find_k3s, progress, resolve_etcd, resolve_k3s,
+    resolve_k3s_auto,
+};
+use crate::distribution::{DISTRIBUTIONS, Distribution};
+
+/// A distribution with what it needs.
+pub(super) struct Chosen {
+    pub(super) distribution: &'static dyn Distribution,
+    pub(super) version: String,
+    pub(super) binaries: BTreeMap<&'static str, PathBuf>,
+    /// Why a binary is missing, by name.
+    pub(super) missing: BTreeMap<&'static str, String>,
+    /// Origin and sum by name, for the record.
+    pub(super) artifacts: BTreeMap<String, String>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Finds a distribution by name, or chooses one for `auto`, and resolves its binaries.
+pub(super) async fn distribution(
+    name: &str,
+    k3s: &K3sArgs,
+    etcd: &EtcdArgs,
+    dry_run: bool,
+) -> Result<Chosen, CommandError> {
+    if name == "auto" {
+        return auto(k3s, etcd, dry_run).await;
+    }
+    let Some(distribution) = DISTRIBUTIONS
+        .iter()
+        .copied()
+        .find(|known| known.name() == name)
+    else {
+        let known: Vec<_> = DISTRIBUTIONS.iter().map(|known| known.name()).collect();
+        return Err(CommandError::Usage(format!(
+            "there is no distribution {name:?}; choose one of auto, {}",
+            known.join(", ")
+        )));
+    };
+    let progress = progress::on_stderr();
+    let mut chosen = Chosen::new(distribution);
+    if needs(distribution, "k3s") {
+        let request = k3s
+            .request(host_arch().map_err(refused)?)
+            .map_err(refused)?;
+        chosen.take_k3s(
+            &resolve_k3s(&request, progress.as_ref())
+                .await
+                .map_err(refused)?,
+        );
+    }
+    chosen.complete(etcd, progress.as_ref()).await?;
+    if distribution.is_specimen() {
+        chosen.warnings.push(specimen_warning(
+            "it was asked for with --distribution reference",
+        ));
+    }
+    Ok(chosen)
+}
+
+async fn auto(k3s: &K3sArgs, etcd: &EtcdArgs, dry_run: bool) -> Result<Chosen, CommandError> {
+    let progress = progress::on_stderr();
+    let request = k3s
+        .request(host_arch().map_err(refused)?)
+        .map_err(refused)?;
+    // A plan downloads nothing.
+    let found = if dry_run {
+        match find_k3s(&request, progress.as_ref())
+            .await
+            .map_err(refused)?
+        {
+            Some(resolved) => AutoK3s::K3s(resolved),
+            None => AutoK3s::Unavailable(
+                "it is not on this machine, and a dry run downloads nothing".into(),
+            ),
+        }
+    } else {
+        resolve_k3s_auto(&request, progress.as_ref())
+            .await
+            .map_err(refused)?
+    };
+    let mut chosen = match &found {
+        AutoK3s::K3s(_) => Chosen::new(&crate::distribution::k3s::K3s),
+        AutoK3s::Unavailable(_) => Chosen::new(&crate::distribution::reference::Reference),
+    };
+    match found {
+        AutoK3s::K3s(resolved) => chosen.take_k3s(&resolved),
+        AutoK3s::Unavailable(why) => chosen
+            .warnings
+            .push(specimen_warning(&format!("K3s could not be had: {why}"))),
+    }
+    chosen.complete(etcd, progress.as_ref()).await?;
+    Ok(chosen)
+}
+
+fn specimen_warning(why: &str) -> String {
+    format!(
+        "SPECIMEN, NOT K3S: this run is on assay's built-in specimen ({why}). Its figures say nothing about K3s. \
+         To test K3s, give --k3s-binary or K3S_BINARY, put k3s on PATH, or run `assay fetch k3s` with a network."
+    )
+}
+
+/// A wrong request is the user's (2), anything else the surroundings' (6).
+pub(super) fn refused(error: ArtifactError) -> CommandError {
+    let message = format!("failed to {error}");
+    if error.exit_code() == 2 {
+        CommandError::Usage(message)
+    } else {
+        CommandError::Errored(message)
+    }
+}
+
+fn needs(distribution: &dyn Distribution, name: &str) -> bool {
+    distribution
+        .artifacts()
+        .iter()
+        .any(|need| need.name == name)
+}
+
+impl Chosen {
+    fn new(distribution: &'static dyn Distribution) -> Self {
+        Self {
+            distribution,
+            version: "unknown".into(),
+            binaries: BTreeMap::new(),
+            missing: BTreeMap::new(),
+            artifacts: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, name: &'static str, resolved: &Resolved) {
+        let line = format!(
+            "{} ({}), sha256 {}",
+            resolved.version, resolved.origin, resolved.sha256
+        );
+        self.artifacts.insert(name.to_owned(), line);
+        self.binaries.insert(name, resolved.path.clone());
+    }
+
+    fn take_k3s(&mut self, resolved: &Resolved) {
+        self.version.clone_from(&resolved.version);
+        self.take("k3s", resolved);
+    }
+
+    /// Everything but K3s itself.
+    async fn complete(
+        &mut self,
+        etcd: &EtcdArgs,
+        progress: &dyn Progress,
+    ) -> Result<(), CommandError> {
+        if needs(self.distribution, "assay") {
+            let own = std::env::current_exe().map_err(anyhow::Error::from)?;
+            self.binaries.insert("assay", own);
+            self.version = env!("CARGO_PKG_VERSION").into();
+        }
+        if needs(self.distribution, "etcd") {
+            match resolve_etcd(&etcd.request(host_arch().map_err(refused)?), progress).await {
+                Ok(resolved) => {
+                    if !needs(self.distribution, "assay") {
+                        self.version.clone_from(&resolved.version);
+                    }
+                    self.take("etcd", &resolved);
+                }
+                Err(error) if error.exit_code() == 2 => return Err(refused(error)),
+                Err(error) => {
+                    self.missing.insert("etcd", format!("failed to {error}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,300 @@
+//! `assay suite`: plan, run, judge, report.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reports::budget::Budget;
+use reports::event::{EventKind, RunStarted, SCHEMA_VERSION};
+use reports::{ExitCode, REPORTS};
+
+use super::resolve::{self, Chosen};
+use super::{CommandError, report};
+use crate::artifact::args::{EtcdArgs, K3sArgs};
+use crate::cancel::Cancel;
+use crate::cell::Cell;
+use crate::display::Live;
+use crate::distribution::Datastore;
+use crate::journal::{Journal, Sink};
+use crate::observer;
+use crate::plan::{self, PlannedCell};
+use crate::run_dir::RunDir;
+use crate::runner::{RunSettings, SamplerCost, run_cell};
+use crate::scope::{Scope, StateDir};
+use crate::suite::{Selection, Suite, select};
+use crate::target::{TARGETS, Target};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// all, conformance, datastore or footprint.
+    suite: String,
+    /// Where the cluster is made.
+    #[arg(long, default_value = "native")]
+    target: String,
+    /// auto, k3s, reference or etcd. auto is K3s where it can be had, else the built-in specimen.
+    #[arg(long, default_value = "auto")]
+    distribution: String,
+    /// sqlite, etcd, or both separated by a comma; all that the distribution has by default.
+    #[arg(long, value_delimiter = ',')]
+    datastore: Vec<String>,
+    /// edge (512 MiB, 1 CPU), server (2 GiB, 2 CPU), unlimited, or MEMORY/CPU such as 768Mi/1.5.
+    #[arg(long, default_value = "edge")]
+    budget: String,
+    /// Only checks and scenarios whose id or title holds this text.
+    #[arg(long)]
+    filter: Option<String>,
+    /// Checks that run at once.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
+    /// Where run folders are made.
+    #[arg(long, default_value = "reports/runs")]
+    out: PathBuf,
+    /// Leave the server's data folder behind.
+    #[arg(long)]
+    keep: bool,
+    /// Print the plan and run nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// What standard output gets at the end.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Seconds that a server may take to become ready.
+    #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    ready_timeout: u64,
+    /// Seconds that a server must go on serving after it became ready.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    hold: u64,
+    #[command(flatten)]
+    k3s: K3sArgs,
+    #[command(flatten)]
+    etcd: EtcdArgs,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, clap::ValueEnum)]
+enum Format {
+    /// A summary for people.
+    #[default]
+    Human,
+    /// The judged record.
+    Json,
+}
+
+/// Colour only on a terminal, and never with NO_COLOR (no-color.org).
+pub(super) fn colour() -> bool {
+    std::io::stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode, CommandError> {
+    let budget: Budget = args
+        .budget
+        .parse()
+        .map_err(|error| CommandError::Usage(format!("{error}")))?;
+    let selections =
+        select(suites, &args.suite, args.filter.as_deref()).map_err(CommandError::Usage)?;
+    let target = find_target(&args.target)?;
+    let wanted = wanted_datastores(&args.datastore)?;
+    let chosen =
+        resolve::distribution(&args.distribution, &args.k3s, &args.etcd, args.dry_run).await?;
+    let datastores = intersect(&wanted, &chosen)?;
+    let planned = plan::cells(
+        target.name(),
+        chosen.distribution,
+        &datastores,
+        &budget,
+        &chosen.binaries,
+        &chosen.missing,
+    );
+    if args.dry_run {
+        print_plan(&planned, &selections, &chosen);
+        return Ok(ExitCode::Passed);
+    }
+    let dir =
+        RunDir::create(&args.out).map_err(|error| CommandError::Usage(format!("{error:#}")))?;
+    execute(&args, &dir, target, selections, &planned, chosen).await?;
+    let record = report::load(dir.path())?;
+    let rendered = report::render(&record, REPORTS, dir.path());
+    if args.format == Format::Json {
+        println!(
+            "{}",
+            serde_json::to_string(&record).map_err(anyhow::Error::from)?
+        );
+    } else {
+        print!("{}", reports::console::summary(&record, colour()));
+        println!("report: {}", dir.path().join("report.html").display());
+    }
+    rendered.map_err(|error| CommandError::Errored(format!("{error:#}")))?;
+    Ok(reports::exit_code(&record))
+}
+
+/// From an empty run folder to a closed journal.
+async fn execute(
+    args: &Args,
+    dir: &RunDir,
+    target: &'static dyn Target,
+    selections: Vec<Selection>,
+    planned: &[PlannedCell],
+    chosen: Chosen,
+) -> Result<(), CommandError> {
+    let cancel = Cancel::on_signals().map_err(anyhow::Error::from)?;
+    let state = StateDir::find()?;
+    let scope = Arc::new(Scope::open(state.root(), dir.id())?);
+    let journal = Journal::create(&dir.journal(), Box::new(Live::on_stderr()))?;
+    let sink = journal.sink();
+    sink.run(started(dir, &selections));
+    for warning in &chosen.warnings {
+        sink.run(EventKind::Warning {
+            message: warning.clone(),
+        });
+    }
+    let settings = RunSettings {
+        run: dir.id().to_owned(),
+        target,
+        selections,
+        binaries: chosen.binaries,
+        version: chosen.version,
+        artifacts: chosen.artifacts,
+        jobs: usize::from(args.jobs),
+        ready_within: Duration::from_secs(args.ready_timeout),
+        hold: Duration::from_secs(args.hold),
+        keep: args.keep,
+    };
+    let mut cost = SamplerCost::default();
+    for (nth, planned) in planned.iter().enumerate() {
+        if cancel.is_cancelled() {
+            break;
+        }
+        let cell = Cell {
+            id: planned.id.clone(),
+            distribution: planned.distribution,
+            datastore: planned.datastore,
+            budget: planned.budget.clone(),
+            binaries: settings.binaries.clone(),
+            // Short, for unix sockets beneath it have at most 107 bytes for their path.
+            work: state.work().join(dir.short_id()).join(nth.to_string()),
+            logs: dir.logs(&planned.id)?,
+        };
+        run_cell(
+            &settings,
+            planned,
+            &cell,
+            &scope,
+            &sink.cell(&planned.id),
+            &cancel,
+            &mut cost,
+        )
+        .await;
+    }
+    finish(sink, &cancel, cost);
+    if let Ok(scope) = Arc::try_unwrap(scope) {
+        scope.close();
+    }
+    journal
+        .close()
+        .map_err(|error| CommandError::Errored(format!("{error:#}")))
+}
+
+fn started(dir: &RunDir, selections: &[Selection]) -> EventKind {
+    EventKind::RunStarted(RunStarted {
+        schema: SCHEMA_VERSION,
+        run: dir.id().to_owned(),
+        started_at: jiff::Timestamp::now().to_string(),
+        assay: env!("CARGO_PKG_VERSION").to_owned(),
+        command: std::env::args()
+            .map(|word| crate::text::redact(&word))
+            .collect(),
+        suites: selections
+            .iter()
+            .map(|selection| selection.suite.to_owned())
+            .collect(),
+        host: crate::host::probe().host,
+    })
+}
+
+fn finish(sink: Sink, cancel: &Cancel, cost: SamplerCost) {
+    let mut observer = observer::observe();
+    observer.sampler_cpu_ms = cost.cpu_ms;
+    observer.sampler_wall_ms = cost.wall_ms;
+    observer.samples = cost.samples;
+    observer.worst_lateness_ms = cost.worst_lateness_ms;
+    sink.run(EventKind::RunFinished {
+        interrupted: cancel.is_cancelled(),
+        observer,
+    });
+}
+
+fn find_target(name: &str) -> Result<&'static dyn Target, CommandError> {
+    TARGETS
+        .iter()
+        .copied()
+        .find(|target| target.name() == name)
+        .ok_or_else(|| {
+            let known: Vec<_> = TARGETS.iter().map(|target| target.name()).collect();
+            CommandError::Usage(format!(
+                "there is no target {name:?}; choose one of {}",
+                known.join(", ")
+            ))
+        })
+}
+
+fn wanted_datastores(names: &[String]) -> Result<Vec<Datastore>, CommandError> {
+    names
+        .iter()
+        .map(|name| match name.as_str() {
+            "sqlite" => Ok(Datastore::Sqlite),
+            "etcd" => Ok(Datastore::Etcd),
+            _ => Err(CommandError::Usage(format!(
+                "there is no datastore {name:?}; choose from sqlite, etcd"
+            ))),
+        })
+        .collect()
+}
+
+fn intersect(wanted: &[Datastore], chosen: &Chosen) -> Result<Vec<Datastore>, CommandError> {
+    let has = chosen.distribution.datastores();
+    if let Some(lacking) = wanted.iter().find(|datastore| !has.contains(datastore)) {
+        let name = chosen.distribution.name();
+        let has: Vec<_> = has.iter().map(ToString::to_string).collect();
+        return Err(CommandError::Usage(format!(
+            "{name} does not run on {lacking}; it runs on {}",
+            has.join(", ")
+        )));
+    }
+    Ok(has
+        .iter()
+        .copied()
+        .filter(|datastore| wanted.is_empty() || wanted.contains(datastore))
+        .collect())
+}
+
+fn print_plan(planned: &[PlannedCell], selections: &[Selection], chosen: &Chosen) {
+    for warning in &chosen.warnings {
+        println!("warning: {warning}");
+    }
+    for cell in planned {
+        match &cell.skip {
+            Some(reason) => println!("{}: skipped, {reason}", cell.id),
+            None => println!(
+                "{}: {} {}",
+                cell.id,
+                chosen.distribution.name(),
+                chosen.version
+            ),
+        }
+    }
+    for selection in selections {
+        println!(
+            "{}: {} checks, {} scenarios",
+            selection.suite,
+            selection.checks.len(),
+            selection.scenarios.len()
+        );
+        for check in &selection.checks {
+            println!("  {}", check.id);
+        }
+        for scenario in &selection.scenarios {
+            println!("  {}/{}", selection.suite, scenario.name());
+        }
+    }
+}

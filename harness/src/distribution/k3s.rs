@@ -1,0 +1,103 @@
+//! K3s as a control plane without agent: API server, controller manager, scheduler and datastore in one
+//! process, no kubelet, hence no images. Only flags that v1.21 and the newest know; the helm controller stays
+//! on, for the flag that turns it off came after v1.21.2.
+
+use crate::distribution::{
+    Access, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec, Surface,
+};
+
+/// The distribution that assay exists for.
+pub struct K3s;
+
+/// Packaged components that need a kubelet or a network to be of use.
+const DISABLED: &str = "traefik,metrics-server,local-storage,coredns,servicelb";
+
+/// The supervisor and API server's port (`--https-listen-port`'s default).
+pub const API_PORT: u16 = 6443;
+
+impl Distribution for K3s {
+    fn name(&self) -> &'static str {
+        "k3s"
+    }
+
+    fn surfaces(&self) -> &'static [Surface] {
+        &[Surface::KubernetesApi]
+    }
+
+    fn datastores(&self) -> &'static [Datastore] {
+        &[Datastore::Sqlite, Datastore::Etcd]
+    }
+
+    fn artifacts(&self) -> &'static [ArtifactNeed] {
+        &[ArtifactNeed {
+            name: "k3s",
+            only_for: None,
+        }]
+    }
+
+    fn server(&self, spec: &ServerSpec<'_>) -> CommandLine {
+        let data = spec.data_dir.display().to_string();
+        let mut args: Vec<String> = [
+            "server",
+            "--disable-agent",
+            "--disable",
+            DISABLED,
+            "--disable-cloud-controller",
+            "--disable-network-policy",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        args.extend(["--data-dir".into(), data.clone()]);
+        args.extend([
+            "--write-kubeconfig".into(),
+            format!("{data}/kubeconfig.yaml"),
+        ]);
+        args.extend(["--tls-san".into(), spec.address.to_string()]);
+        if spec.datastore == Datastore::Etcd {
+            // Exposed metrics are the only view of etcd's fsyncs; snapshots would write to disk at noon.
+            args.extend(
+                [
+                    "--cluster-init",
+                    "--etcd-expose-metrics",
+                    "--etcd-disable-snapshots",
+                ]
+                .map(str::to_owned),
+            );
+        }
+        CommandLine {
+            program: spec.binaries.get("k3s").cloned().unwrap_or_default(),
+            args,
+            env: Vec::new(),
+        }
+    }
+
+    fn access(&self, spec: &ServerSpec<'_>) -> Access {
+        Access::Kubeconfig {
+            path: spec.data_dir.join("kubeconfig.yaml"),
+            url: Some(format!("https://{}:{API_PORT}", spec.address)),
+        }
+    }
+
+    fn ready_when(&self) -> &'static [ReadyWhen] {
+        &[
+            ReadyWhen::Listening,
+            ReadyWhen::Http200("/readyz"),
+            ReadyWhen::FirstWrite,
+        ]
+    }
+
+    fn database_paths(&self, datastore: Datastore) -> &'static [&'static str] {
+        match datastore {
+            Datastore::Sqlite => &[
+                "server/db/state.db",
+                "server/db/state.db-wal",
+                "server/db/state.db-shm",
+            ],
+            Datastore::Etcd => &["server/db/etcd/member"],
+        }
+    }
+
+    fn etcd_metrics(&self, spec: &ServerSpec<'_>) -> Option<String> {
+        (spec.datastore == Datastore::Etcd).then(|| format!("http://{}:2381/metrics", spec.address))
+    }
+}

@@ -1,0 +1,102 @@
+//! The built-in specimen: known good, so that the instrument can be checked. Its figures say nothing about K3s.
+
+use crate::distribution::{
+    Access, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec, Surface,
+};
+
+/// The specimen, run by assay's own binary as a child process.
+pub struct Reference;
+
+/// The hidden subcommand that runs it.
+pub const SUBCOMMAND: &str = "__specimen";
+
+impl Distribution for Reference {
+    fn name(&self) -> &'static str {
+        "reference"
+    }
+
+    fn surfaces(&self) -> &'static [Surface] {
+        &[Surface::KubernetesApi]
+    }
+
+    fn datastores(&self) -> &'static [Datastore] {
+        &[Datastore::Sqlite, Datastore::Etcd]
+    }
+
+    fn artifacts(&self) -> &'static [ArtifactNeed] {
+        &[
+            ArtifactNeed {
+                name: "assay",
+                only_for: None,
+            },
+            ArtifactNeed {
+                name: "etcd",
+                only_for: Some(Datastore::Etcd),
+            },
+        ]
+    }
+
+    fn is_specimen(&self) -> bool {
+        true
+    }
+
+    fn server(&self, spec: &ServerSpec<'_>) -> CommandLine {
+        // On a shared network the kernel chooses the port, so that runs do not meet.
+        let listen = if spec.private_network {
+            "0.0.0.0:6443"
+        } else {
+            "127.0.0.1:0"
+        };
+        let mut args = vec![
+            SUBCOMMAND.to_owned(),
+            "--data-dir".into(),
+            spec.data_dir.display().to_string(),
+            "--listen".into(),
+            listen.into(),
+            "--advertise".into(),
+            spec.address.to_string(),
+        ];
+        if spec.datastore == Datastore::Etcd {
+            let etcd = spec.binaries.get("etcd").cloned().unwrap_or_default();
+            args.extend(["--etcd-binary".into(), etcd.display().to_string()]);
+            if spec.private_network {
+                args.extend([
+                    "--etcd-metrics".into(),
+                    format!("http://{}:2381", spec.address),
+                ]);
+            }
+        }
+        CommandLine {
+            program: spec.binaries.get("assay").cloned().unwrap_or_default(),
+            args,
+            env: Vec::new(),
+        }
+    }
+
+    fn access(&self, spec: &ServerSpec<'_>) -> Access {
+        Access::Kubeconfig {
+            path: spec.data_dir.join("kubeconfig"),
+            url: None,
+        }
+    }
+
+    fn ready_when(&self) -> &'static [ReadyWhen] {
+        &[
+            ReadyWhen::Listening,
+            ReadyWhen::Http200("/readyz"),
+            ReadyWhen::FirstWrite,
+        ]
+    }
+
+    fn database_paths(&self, datastore: Datastore) -> &'static [&'static str] {
+        match datastore {
+            Datastore::Sqlite => &["db"],
+            Datastore::Etcd => &["etcd/member"],
+        }
+    }
+
+    fn etcd_metrics(&self, spec: &ServerSpec<'_>) -> Option<String> {
+        (spec.datastore == Datastore::Etcd && spec.private_network)
+            .then(|| format!("http://{}:2381/metrics", spec.address))
+    }
+}

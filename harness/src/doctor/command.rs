@@ -1,0 +1,206 @@
+//! The `doctor` command: gathers the facts, runs the checks, prints and perhaps mends.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::args::{DoctorArgs, DoctorFormat};
+use super::view::{Binary, Engine, Facts, HostView};
+use super::{Finding, Look, can_run, examine, fix, render_json, render_text};
+use crate::artifact::progress::on_stderr;
+use crate::artifact::{
+    Arch, Cache, K3sRequest, Progress, Resolved, find_k3s, k3s_reachable, resolve_etcd,
+};
+
+/// How long a container engine may take to answer.
+const ENGINE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Runs `assay doctor`. Returns the exit code: 0 when the main job can run here, 6 when it cannot.
+///
+/// # Errors
+/// When the arguments are malformed or standard output is closed.
+pub async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<u8> {
+    let mut host = look(args).await?;
+    let mut findings = examine(&host);
+    if args.fix {
+        let steps = fix::plan(
+            &chosen(&findings, &args.only),
+            host.is_root(),
+            host.has_program("sudo"),
+        );
+        if steps.is_empty() {
+            eprintln!("there is nothing that a command could mend");
+        } else {
+            fix::run(&steps).await;
+            host = look(args).await?;
+            findings = examine(&host);
+        }
+    }
+    // Whether anything can run is judged by all checks, however few are shown.
+    let can_run = can_run(&findings);
+    let findings = chosen(&findings, &args.only);
+    let mut out = std::io::stdout().lock();
+    let colour =
+        out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let text = match args.format {
+        DoctorFormat::Text => render_text(
+            &findings,
+            can_run,
+            Look {
+                colour,
+                is_root: host.is_root(),
+            },
+        ),
+        DoctorFormat::Json => render_json(&findings, can_run),
+    };
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(if can_run { 0 } else { 6 })
+}
+
+fn chosen(findings: &[Finding], only: &[String]) -> Vec<Finding> {
+    let wanted = |finding: &&Finding| only.is_empty() || only.iter().any(|id| id == finding.id);
+    findings.iter().filter(wanted).cloned().collect()
+}
+
+/// Gathers the facts about this host. Nothing here takes longer than a few seconds.
+async fn look(args: &DoctorArgs) -> anyhow::Result<HostView> {
+    let progress = on_stderr();
+    let (k3s, etcd) = match Arch::of_host() {
+        Some(arch) => {
+            let request = args.k3s.request(arch)?;
+            let etcd = resolve_etcd(&args.etcd.request(arch), progress.as_ref()).await;
+            let etcd = etcd.map_or_else(
+                |error| Binary::Absent(format!("failed to {error}")),
+                |found| Binary::Found(words(&found)),
+            );
+            (look_for_k3s(&request, progress.as_ref()).await, etcd)
+        }
+        None => {
+            let why = || Binary::Absent("no binary for this architecture is known".to_owned());
+            (why(), why())
+        }
+    };
+    let variables = std::env::vars_os();
+    let facts = Facts {
+        k3s,
+        etcd,
+        engine: look_for_engine().await,
+        disks: disks(),
+        now: jiff::Timestamp::now().as_second(),
+        arch: std::env::consts::ARCH.to_owned(),
+        fetch_k3s: fetch_command(args),
+    };
+    Ok(HostView {
+        root: PathBuf::from("/"),
+        variables: variables
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+        facts,
+    })
+}
+
+fn words(found: &Resolved) -> String {
+    format!(
+        "{} at {} ({})",
+        found.version,
+        found.path.display(),
+        found.origin
+    )
+}
+
+async fn look_for_k3s(request: &K3sRequest, progress: &dyn Progress) -> Binary {
+    match find_k3s(request, progress).await {
+        Ok(Some(found)) => Binary::Found(words(&found)),
+        Err(error) => Binary::Absent(format!("failed to {error}")),
+        Ok(None) => match k3s_reachable(request).await {
+            Ok(()) => Binary::Fetchable(request.mirror.to_string()),
+            Err(reason) => {
+                Binary::Absent(format!("not on this machine, and no download: {reason}"))
+            }
+        },
+    }
+}
+
+/// `assay fetch k3s`, by this very program and with the same source.
+fn fetch_command(args: &DoctorArgs) -> Vec<String> {
+    let program = std::env::current_exe()
+        .ok()
+        .and_then(|path| path.to_str().map(str::to_owned));
+    let mut command = vec![
+        program.unwrap_or_else(|| "assay".to_owned()),
+        "fetch".into(),
+        "k3s".into(),
+    ];
+    let pairs = [
+        ("--k3s-version", &args.k3s.k3s_version),
+        ("--release-mirror", &args.k3s.source.release_mirror),
+    ];
+    for (flag, value) in pairs {
+        command.extend(
+            value
+                .iter()
+                .flat_map(|value| [flag.to_owned(), value.clone()]),
+        );
+    }
+    command
+}
+
+/// Free bytes where reports and the cache go; of folders that do not exist yet, where they would be made.
+fn disks() -> Vec<(String, u64)> {
+    let cache = Cache::of_user().root().to_owned();
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let free = |path: &PathBuf| {
+        let there = path
+            .ancestors()
+            .find(|path| path.exists())
+            .unwrap_or(Path::new("/"));
+        let disk = rustix::fs::statvfs(there).ok()?;
+        Some((
+            there.display().to_string(),
+            disk.f_bavail.saturating_mul(disk.f_frsize),
+        ))
+    };
+    [here, cache].iter().filter_map(free).collect()
+}
+
+/// Asks the engine itself, as `docker info` would.
+async fn look_for_engine() -> Engine {
+    let address = std::env::var("DOCKER_HOST")
+        .ok()
+        .filter(|value| !value.is_empty());
+    let address = address.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
+    let asked = async {
+        match address.split_once("://") {
+            Some(("unix", path)) => ping(UnixStream::connect(path).await?).await,
+            Some(("tcp" | "http", host)) => {
+                ping(TcpStream::connect(host.trim_end_matches('/')).await?).await
+            }
+            _ => Err(std::io::Error::other("this kind of address is not probed")),
+        }
+    };
+    match tokio::time::timeout(ENGINE_DEADLINE, asked).await {
+        Ok(Ok(true)) => Engine::Answers(address),
+        Ok(Ok(false)) => Engine::Silent(format!("what listens at {address} is no Docker engine")),
+        Ok(Err(error)) => Engine::Silent(format!("no engine answers at {address} ({error})")),
+        Err(_) => Engine::Silent(format!(
+            "the engine at {address} did not answer within {} s",
+            ENGINE_DEADLINE.as_secs()
+        )),
+    }
+}
+
+async fn ping(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<bool> {
+    stream
+        .write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+        .await?;
+    let mut answer = Vec::new();
+    stream.take(4096).read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer);
+    Ok(answer.starts_with("HTTP/1.")
+        && answer.contains(" 200 ")
+        && answer.trim_end().ends_with("OK"))
+}

@@ -1,0 +1,237 @@
+//! Driving a ready cluster: every chosen check and scenario, until the end, the server's death or Ctrl-C.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use reports::event::EventKind;
+use reports::outcome::Outcome;
+
+use crate::api::Request;
+use crate::cancel::Cancel;
+use crate::check::{self, Limits, RunOptions};
+use crate::distribution::{ServerSpec, Surface};
+use crate::journal::CellSink;
+use crate::plan::PlannedCell;
+use crate::runner::RunSettings;
+use crate::scenario::{Access, Phase, Scenario, ScenarioContext, Tap};
+use crate::suite::Selection;
+use crate::target::{Cluster, Exit};
+
+/// No scenario may take longer.
+const SCENARIO_DEADLINE: Duration = Duration::from_secs(600);
+
+/// How driving ended.
+pub enum Driven {
+    /// Everything that was chosen ran.
+    Done {
+        /// The worst outcome.
+        outcome: Outcome,
+        /// Why, where it is not passed.
+        reason: Option<String>,
+    },
+    /// The server ended and nobody had asked it to.
+    Died(Exit),
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// Runs what was chosen.
+pub async fn drive(
+    settings: &RunSettings,
+    planned: &PlannedCell,
+    cluster: &dyn Cluster,
+    access: &Access,
+    sink: &CellSink,
+    tap: &Tap,
+    cancel: &Cancel,
+) -> Driven {
+    let everything = async {
+        let mut worst = (Outcome::Passed, None);
+        let mut note = |outcome: Outcome, reason: Option<String>| {
+            if outcome > worst.0 {
+                worst = (outcome, reason);
+            }
+        };
+        for selection in &settings.selections {
+            let outcome = run_checks(settings, selection, access, sink, tap, cancel).await;
+            note(outcome, Some("see the checks".into()));
+            for scenario in &selection.scenarios {
+                let cx = Scene {
+                    settings,
+                    planned,
+                    cluster,
+                    access,
+                    sink,
+                    tap,
+                    cancel,
+                };
+                let (outcome, reason) = run_scenario(&cx, selection.suite, *scenario).await;
+                // A skipped scenario has its own line; it does not make the cell a skipped one.
+                if outcome != Outcome::Skipped {
+                    note(outcome, reason);
+                }
+            }
+        }
+        worst
+    };
+    tokio::select! {
+        (outcome, reason) = everything => Driven::Done { outcome, reason: reason.filter(|_| outcome != Outcome::Passed) },
+        exit = cluster.ended() => Driven::Died(exit),
+        () = cancel.cancelled() => Driven::Interrupted,
+    }
+}
+
+async fn run_checks(
+    settings: &RunSettings,
+    selection: &Selection,
+    access: &Access,
+    sink: &CellSink,
+    tap: &Tap,
+    cancel: &Cancel,
+) -> Outcome {
+    let Access::Kubernetes(api) = access else {
+        return Outcome::Passed;
+    };
+    if selection.checks.is_empty() {
+        return Outcome::Passed;
+    }
+    let _phase = Phase::begin(
+        sink,
+        tap,
+        selection.suite,
+        &format!("{}/checks", selection.suite),
+    );
+    let worst = std::sync::Mutex::new(Outcome::Passed);
+    let offer = match check::Offer::discover(api, &[]).await {
+        Ok(offer) => Arc::new(offer),
+        Err(error) => {
+            sink.warn(format!(
+                "no check ran, for what the server offers could not be read: {error}"
+            ));
+            return Outcome::Errored;
+        }
+    };
+    let options = RunOptions {
+        jobs: settings.jobs,
+        limits: Limits::default(),
+        offer,
+        cancel: cancel.receiver(),
+    };
+    let left = check::run_checks(&selection.checks, api, &options, |finding| {
+        if finding.outcome != Outcome::Skipped {
+            let mut worst = worst
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            *worst = (*worst).max(finding.outcome);
+        }
+        sink.emit(EventKind::Check(finding));
+    })
+    .await;
+    if !left.is_empty() {
+        sink.warn(format!(
+            "objects that checks made were still there at the deadline: {}",
+            left.join(", ")
+        ));
+    }
+    worst
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// What a scenario's context is made of.
+struct Scene<'a> {
+    settings: &'a RunSettings,
+    planned: &'a PlannedCell,
+    cluster: &'a dyn Cluster,
+    access: &'a Access,
+    sink: &'a CellSink,
+    tap: &'a Tap,
+    cancel: &'a Cancel,
+}
+
+async fn run_scenario(
+    scene: &Scene<'_>,
+    suite: &'static str,
+    scenario: &'static dyn Scenario,
+) -> (Outcome, Option<String>) {
+    let surface = match scene.access {
+        Access::Kubernetes(_) => Surface::KubernetesApi,
+        Access::Etcd(_) => Surface::EtcdApi,
+    };
+    let (outcome, reason) = if scenario.surfaces().contains(&surface) {
+        let metrics = etcd_metrics(scene);
+        let cx = ScenarioContext {
+            cluster: scene.cluster,
+            distribution: scene.planned.distribution,
+            datastore: scene.planned.datastore,
+            access: scene.access,
+            run: &scene.settings.run,
+            cancel: scene.cancel,
+            etcd_metrics: metrics.as_deref(),
+            suite,
+            scenario: scenario.name(),
+            sink: scene.sink,
+            tap: scene.tap,
+        };
+        match tokio::time::timeout(SCENARIO_DEADLINE, scenario.run(&cx)).await {
+            Ok(Ok(())) => (Outcome::Passed, None),
+            Ok(Err(error)) => (Outcome::Errored, Some(format!("{error:#}"))),
+            Err(_) => (
+                Outcome::Errored,
+                Some(format!("it did not end within {SCENARIO_DEADLINE:?}")),
+            ),
+        }
+    } else {
+        let reason = format!(
+            "{} does not serve the API that it needs",
+            scene.planned.distribution.name()
+        );
+        (Outcome::Skipped, Some(reason))
+    };
+    scene.sink.emit(EventKind::ScenarioFinished {
+        suite: suite.into(),
+        scenario: scenario.name().into(),
+        outcome,
+        reason: reason.clone(),
+    });
+    (
+        outcome,
+        reason.map(|reason| format!("{suite}/{}: {reason}", scenario.name())),
+    )
+}
+
+fn etcd_metrics(scene: &Scene<'_>) -> Option<String> {
+    let address = scene.cluster.address();
+    scene.planned.distribution.etcd_metrics(&ServerSpec {
+        datastore: scene.planned.datastore,
+        data_dir: scene.cluster.data_dir(),
+        address,
+        private_network: !address.is_loopback(),
+        binaries: &scene.settings.binaries,
+    })
+}
+
+/// Asks once whether the server still answers.
+///
+/// # Errors
+/// When it does not.
+pub async fn still_serving(access: &Access) -> anyhow::Result<()> {
+    match access {
+        Access::Kubernetes(api) => {
+            let response = api.send(Request::get("/readyz")).await?;
+            anyhow::ensure!(
+                response.status == 200,
+                "/readyz answered {}",
+                response.summary()
+            );
+        }
+        Access::Etcd(client) => {
+            client
+                .revision()
+                .await
+                .context("etcd did not tell its revision")?;
+        }
+    }
+    Ok(())
+}

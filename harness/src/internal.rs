@@ -1,0 +1,17 @@
+//! The inner commands that assay runs itself with, as the keeper and the first process of a cell.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::target::native;
+
+/// Runs an inner command, if the arguments (with the program's name first) ask for one; `None` otherwise.
+/// To be called first in `main`, before any thread starts: namespaces are made per thread.
+#[must_use]
+pub fn internal(args: &[OsString]) -> Option<ExitCode> {
+    match args.get(1)?.to_str()? {
+        native::KEEPER => Some(native::keeper()),
+        native::INIT => Some(native::init()),
+        _ => None,
+    }
+}

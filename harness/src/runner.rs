@@ -1,0 +1,342 @@
+//! The runner: one cell after another, each provisioned, sampled, driven and destroyed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use reports::event::{CellSpec, EventKind};
+use reports::outcome::Outcome;
+
+use crate::cancel::Cancel;
+use crate::cell::Cell;
+use crate::cold_start;
+use crate::drive::{Driven, drive};
+use crate::journal::CellSink;
+use crate::plan::PlannedCell;
+use crate::ready;
+use crate::sampler::{Driver, DriverReport, Rate};
+use crate::scenario::{Phase, Tap};
+use crate::scope::Scope;
+use crate::suite::Selection;
+use crate::target::{Cluster, ProvisionError, Target};
+use crate::text;
+
+/// What all cells of a run share.
+pub struct RunSettings {
+    /// The run's id.
+    pub run: String,
+    /// Where clusters are made.
+    pub target: &'static dyn Target,
+    /// What runs in each cell.
+    pub selections: Vec<Selection>,
+    /// Resolved binaries.
+    pub binaries: BTreeMap<&'static str, PathBuf>,
+    /// Version by distribution, as far as known before it runs.
+    pub version: String,
+    /// Where binaries come from, and their sums: shown in the record.
+    pub artifacts: BTreeMap<String, String>,
+    /// How many checks run at once.
+    pub jobs: usize,
+    /// How long a server may take to become ready.
+    pub ready_within: Duration,
+    /// How long it must serve after it became ready.
+    pub hold: Duration,
+    /// Whether the cell's folder is kept.
+    pub keep: bool,
+}
+
+/// What the samplers of all cells cost together.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SamplerCost {
+    /// CPU time, milliseconds.
+    pub cpu_ms: f64,
+    /// Wall time, milliseconds.
+    pub wall_ms: f64,
+    /// Samples.
+    pub samples: u64,
+    /// Worst lateness, milliseconds.
+    pub worst_lateness_ms: f64,
+}
+
+impl SamplerCost {
+    fn add(&mut self, stats: &DriverReport) {
+        self.cpu_ms += stats.cpu.as_secs_f64() * 1e3;
+        self.wall_ms += stats.wall.as_secs_f64() * 1e3;
+        self.samples += stats.samples;
+        self.worst_lateness_ms = self
+            .worst_lateness_ms
+            .max(stats.worst_lateness.as_secs_f64() * 1e3);
+    }
+}
+
+/// Runs one cell from nothing to nothing. Everything that it finds leaves through `sink`.
+pub async fn run_cell(
+    settings: &RunSettings,
+    planned: &PlannedCell,
+    cell: &Cell,
+    scope: &Scope,
+    sink: &CellSink,
+    cancel: &Cancel,
+    cost: &mut SamplerCost,
+) {
+    if let Some(reason) = &planned.skip {
+        sink.emit(EventKind::CellStarted(spec(settings, planned, Vec::new())));
+        finish(sink, Outcome::Skipped, Some(reason.clone()));
+        return;
+    }
+    let cluster = match settings.target.provision(cell, scope).await {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            sink.emit(EventKind::CellStarted(spec(settings, planned, Vec::new())));
+            let outcome = match error {
+                ProvisionError::Unavailable(_) => Outcome::Skipped,
+                ProvisionError::Failed(_) => Outcome::Errored,
+            };
+            finish(sink, outcome, Some(error.to_string()));
+            return;
+        }
+    };
+    let command = command_words(cluster.as_ref());
+    sink.at(
+        cluster.started(),
+        EventKind::CellStarted(spec(settings, planned, command)),
+    );
+    let tap = Tap::default();
+    let sampler = match start_sampler(cluster.as_ref(), sink, &tap) {
+        Ok(sampler) => Some(sampler),
+        Err(error) => {
+            sink.warn(format!("nothing was sampled: {error:#}"));
+            None
+        }
+    };
+    let (outcome, reason) = serve(
+        settings,
+        planned,
+        cluster.as_ref(),
+        sink,
+        &tap,
+        cancel,
+        sampler.as_ref(),
+    )
+    .await;
+    if let Some(sampler) = sampler {
+        cost.add(&sampler.driver.stop());
+    }
+    if settings.keep {
+        sink.warn(format!(
+            "--keep: {} was left behind for a look",
+            cell.work.display()
+        ));
+    }
+    let leftovers = cluster.destroy().await;
+    sink.emit(EventKind::Leftovers { items: leftovers });
+    finish(sink, outcome, reason);
+}
+
+/// From a started server to the end of the last scenario.
+async fn serve(
+    settings: &RunSettings,
+    planned: &PlannedCell,
+    cluster: &dyn Cluster,
+    sink: &CellSink,
+    tap: &Tap,
+    cancel: &Cancel,
+    sampler: Option<&Sampling>,
+) -> (Outcome, Option<String>) {
+    let boot = Phase::begin(sink, tap, "footprint", "cold_start/boot");
+    let last_seen = Mutex::new("nothing yet".to_owned());
+    let conditions = planned.distribution.ready_when();
+    let waited = ready::wait(cluster, conditions, &settings.run, &last_seen);
+    let ready = tokio::select! {
+        () = cancel.cancelled() => return (Outcome::Errored, Some("interrupted while the server started".into())),
+        exit = cluster.ended() => {
+            let how = died(cluster, sink, &exit);
+            evidence(cluster, sink, 1, None, Duration::ZERO);
+            return (Outcome::Errored, Some(format!("the server {how} before it was ready")));
+        }
+        waited = tokio::time::timeout(settings.ready_within, waited) => match waited {
+            Ok(Ok(ready)) => ready,
+            Ok(Err(error)) => {
+                evidence(cluster, sink, 0, None, Duration::ZERO);
+                return (Outcome::Errored, Some(format!("{error:#}")));
+            }
+            Err(_) => {
+                evidence(cluster, sink, 0, None, Duration::ZERO);
+                let seen = last_seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let reason = format!(
+                    "the server was not ready within {:?}; last seen: {}; its log: {}",
+                    settings.ready_within, text::tame(&seen), cluster.log().display()
+                );
+                return (Outcome::Errored, Some(reason));
+            }
+        },
+    };
+    let ready_at = Instant::now();
+    cold_start::record(cluster, sink, &ready, &boot.end());
+    if let Some(sampler) = sampler {
+        sampler.rate.set(Rate::SETTLED_HZ);
+    }
+    let driven = drive(settings, planned, cluster, &ready.access, sink, tap, cancel).await;
+    let (serving, restarts, result) = match driven {
+        Driven::Done { outcome, reason } => {
+            let serving = hold(
+                settings,
+                cluster,
+                &ready.access,
+                sink,
+                tap,
+                cancel,
+                ready_at,
+            )
+            .await;
+            let restarts = u64::from(serving.is_none());
+            (serving, restarts, (outcome, reason))
+        }
+        Driven::Died(exit) => {
+            let how = died(cluster, sink, &exit);
+            (
+                Some(false),
+                1,
+                (
+                    Outcome::Errored,
+                    Some(format!("the server {how} while it was driven")),
+                ),
+            )
+        }
+        Driven::Interrupted => (None, 0, (Outcome::Errored, Some("interrupted".into()))),
+    };
+    evidence(cluster, sink, restarts, serving, ready_at.elapsed());
+    result
+}
+
+/// The rest of the hold period, and whether it still answers at its end. `None` when interrupted.
+async fn hold(
+    settings: &RunSettings,
+    cluster: &dyn Cluster,
+    access: &crate::scenario::Access,
+    sink: &CellSink,
+    tap: &Tap,
+    cancel: &Cancel,
+    ready_at: Instant,
+) -> Option<bool> {
+    let _phase = Phase::begin(sink, tap, "footprint", "hold/serving");
+    let rest = settings.hold.saturating_sub(ready_at.elapsed());
+    tokio::select! {
+        () = cancel.cancelled() => return None,
+        exit = cluster.ended() => {
+            died(cluster, sink, &exit);
+            return Some(false);
+        }
+        () = tokio::time::sleep(rest) => {}
+    }
+    for process in cluster.processes() {
+        let mut readings = vec![(reports::metric::Metric::Rss, process.rss_bytes as f64)];
+        readings.extend(
+            process
+                .pss_bytes
+                .map(|pss| (reports::metric::Metric::Pss, pss as f64)),
+        );
+        sink.emit(EventKind::Sample {
+            source: format!("process:{}", text::tame(&process.name)),
+            readings,
+        });
+    }
+    let still =
+        tokio::time::timeout(Duration::from_secs(10), crate::drive::still_serving(access)).await;
+    match still {
+        Ok(Ok(())) => Some(true),
+        Ok(Err(error)) => {
+            sink.warn(format!(
+                "the server did not answer at the end of the hold period: {error:#}"
+            ));
+            Some(false)
+        }
+        Err(_) => {
+            sink.warn("the server did not answer within 10 s at the end of the hold period");
+            Some(false)
+        }
+    }
+}
+
+/// A running sampler and the switch of its rate.
+struct Sampling {
+    driver: Driver,
+    rate: Rate,
+}
+
+fn start_sampler(cluster: &dyn Cluster, sink: &CellSink, tap: &Tap) -> anyhow::Result<Sampling> {
+    let (sink, tap) = (sink.clone(), tap.clone());
+    let rate = Rate::new(Rate::STARTING_HZ);
+    let driver = Driver::start(
+        cluster.samplers()?,
+        rate.clone(),
+        Box::new(move |at, source: &str, readings| {
+            if source != "host-pressure" {
+                tap.push(at, &readings);
+            }
+            sink.at(
+                at,
+                EventKind::Sample {
+                    source: source.to_owned(),
+                    readings,
+                },
+            );
+        }),
+    )?;
+    Ok(Sampling { driver, rate })
+}
+
+fn died(cluster: &dyn Cluster, sink: &CellSink, exit: &crate::target::Exit) -> String {
+    let how = match (exit.oom_killed, exit.signal, exit.code) {
+        (true, ..) => "was killed by the kernel for exceeding its memory budget".to_owned(),
+        (_, Some(signal), _) => format!("was ended by signal {signal}"),
+        (_, _, Some(code)) => format!("exited with code {code}"),
+        _ => "ended in an unknown way".to_owned(),
+    };
+    sink.emit(EventKind::ServerDied {
+        how: how.clone(),
+        log_tail: text::last_words(cluster.log()),
+    });
+    how
+}
+
+fn evidence(
+    cluster: &dyn Cluster,
+    sink: &CellSink,
+    restarts: u64,
+    serving: Option<bool>,
+    held: Duration,
+) {
+    let mut evidence = cluster.budget_evidence();
+    evidence.restarts = restarts;
+    evidence.serving_after_hold = serving;
+    evidence.hold_ms = held.as_secs_f64() * 1e3;
+    sink.emit(EventKind::BudgetEvidence(evidence));
+}
+
+fn finish(sink: &CellSink, outcome: Outcome, reason: Option<String>) {
+    sink.emit(EventKind::CellFinished { outcome, reason });
+}
+
+fn command_words(cluster: &dyn Cluster) -> Vec<String> {
+    let command = cluster.command();
+    std::iter::once(command.program.display().to_string())
+        .chain(command.args.iter().cloned())
+        .map(|word| text::redact(&word))
+        .collect()
+}
+
+fn spec(settings: &RunSettings, planned: &PlannedCell, command: Vec<String>) -> CellSpec {
+    CellSpec {
+        target: settings.target.name().to_owned(),
+        distribution: planned.distribution.name().to_owned(),
+        version: settings.version.clone(),
+        datastore: planned.datastore.to_string(),
+        budget: planned.budget.clone(),
+        specimen: planned.distribution.is_specimen(),
+        artifacts: settings.artifacts.clone(),
+        command,
+    }
+}

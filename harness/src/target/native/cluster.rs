@@ -1,0 +1,241 @@
+//! A live native cluster: watched, measured, destroyed.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use reports::event::BudgetEvidence;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::process::{Child, ChildStdin};
+use tokio::sync::watch;
+
+use super::holdings::Holdings;
+use super::launch::{Keeper, Started};
+use super::observe;
+use super::protocol::{Told, read};
+use crate::distribution::{Access, CommandLine};
+use crate::sampler::{self, Sampler};
+use crate::scope::start_ticks;
+use crate::target::{Cluster, Exit, ProcessMemory};
+
+/// How long the server may take to end after SIGTERM. K3s takes 0.04 to 2 s.
+const TERM_WITHIN: Duration = Duration::from_secs(15);
+/// How long the keeper may take to kill what remains.
+const KILL_WITHIN: Duration = Duration::from_secs(15);
+
+/// A server in its cell.
+pub(super) struct NativeCluster {
+    about: About,
+    stdin: ChildStdin,
+    child: Child,
+    ended: watch::Receiver<Option<Exit>>,
+    holdings: Holdings,
+    /// Latched: once seen outside its cgroup, it did not stay.
+    stayed: AtomicBool,
+}
+
+/// What stays true for as long as the cluster lives.
+struct About {
+    pid: i32,
+    start_ticks: Option<u64>,
+    keeper_pid: i32,
+    at: Instant,
+    cgroup: Result<crate::cgroup::Cgroup, String>,
+    address: IpAddr,
+    access: Access,
+    command: CommandLine,
+    data_dir: std::path::PathBuf,
+    log: std::path::PathBuf,
+}
+
+impl NativeCluster {
+    pub fn new(started: Started, holdings: Holdings) -> Self {
+        let Keeper {
+            child,
+            pid: keeper_pid,
+            stdin,
+            mut lines,
+            ..
+        } = started.keeper;
+        let (tell, ended) = watch::channel(None);
+        let cgroup = started.cgroup.clone().ok();
+        tokio::spawn(async move {
+            let mut exit = Exit {
+                code: None,
+                signal: None,
+                oom_killed: false,
+            };
+            // Should the keeper be killed, the server dies with it and nobody knows its exit status.
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Ok(Told::Exited { code, signal }) = read(&line) {
+                    (exit.code, exit.signal) = (code, signal);
+                    break;
+                }
+            }
+            exit.oom_killed = cgroup.is_some_and(|cgroup| cgroup.counters().oom_kills > 0);
+            // Nobody waits any more when the cluster was dropped.
+            let _ = tell.send(Some(exit));
+        });
+        Self {
+            about: About {
+                pid: started.pid,
+                start_ticks: start_ticks(started.pid),
+                keeper_pid,
+                at: started.at,
+                cgroup: started.cgroup,
+                address: started.address,
+                access: started.access,
+                command: started.command,
+                data_dir: started.data_dir,
+                log: started.log,
+            },
+            stdin,
+            child,
+            ended,
+            holdings,
+            stayed: AtomicBool::new(true),
+        }
+    }
+
+    fn pids(&self) -> Vec<i32> {
+        match &self.about.cgroup {
+            Ok(cgroup) => cgroup.processes(),
+            Err(_) => observe::descendants(self.about.keeper_pid),
+        }
+    }
+
+    /// Asks the server to end. Its pid is its own until the keeper reaps it, and the start time is checked
+    /// after the pidfd was opened.
+    fn terminate(&self) {
+        let about = &self.about;
+        if let Some(pid) = Pid::from_raw(about.pid)
+            && let Ok(handle) = pidfd_open(pid, PidfdFlags::empty())
+            && about.start_ticks.is_some()
+            && start_ticks(about.pid) == about.start_ticks
+        {
+            // If it has ended meanwhile, that is what was wanted.
+            let _ = pidfd_send_signal(handle, Signal::TERM);
+        }
+    }
+}
+
+impl Cluster for NativeCluster {
+    fn address(&self) -> IpAddr {
+        self.about.address
+    }
+
+    fn access(&self) -> &Access {
+        &self.about.access
+    }
+
+    fn command(&self) -> &CommandLine {
+        &self.about.command
+    }
+
+    fn data_dir(&self) -> &Path {
+        &self.about.data_dir
+    }
+
+    fn log(&self) -> &Path {
+        &self.about.log
+    }
+
+    fn started(&self) -> Instant {
+        self.about.at
+    }
+
+    fn samplers(&self) -> anyhow::Result<Vec<Box<dyn Sampler>>> {
+        match &self.about.cgroup {
+            Ok(cgroup) => sampler::of_cgroup(cgroup),
+            Err(_) => Ok(sampler::of_process_tree(self.about.keeper_pid)),
+        }
+    }
+
+    fn processes(&self) -> Vec<ProcessMemory> {
+        observe::memory_of(&self.pids())
+    }
+
+    fn ended(&self) -> BoxFuture<'static, Exit> {
+        let mut ended = self.ended.clone();
+        async move {
+            match ended.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(exit)) => exit.clone(),
+                // The task that tells is gone with its runtime; so is the keeper, and with it the server.
+                _ => Exit {
+                    code: None,
+                    signal: None,
+                    oom_killed: false,
+                },
+            }
+        }
+        .boxed()
+    }
+
+    fn budget_evidence(&self) -> BudgetEvidence {
+        let mut evidence = BudgetEvidence {
+            enforced: false,
+            not_enforced_because: None,
+            memory_limit_bytes: None,
+            cpu_limit_milli: None,
+            peak_bytes: None,
+            oom_kills: 0,
+            limit_hits: 0,
+            throttled_share: None,
+            stayed_in_cgroup: false,
+            restarts: 0,
+            serving_after_hold: None,
+            hold_ms: 0.0,
+        };
+        match &self.about.cgroup {
+            Ok(cgroup) => {
+                if cgroup.holds(self.about.pid) == Some(false) {
+                    self.stayed.store(false, Ordering::Relaxed);
+                }
+                let (limits, counters) = (cgroup.limits(), cgroup.counters());
+                evidence.enforced = true;
+                evidence.memory_limit_bytes = limits.memory_bytes;
+                evidence.cpu_limit_milli = limits.cpu_milli;
+                evidence.peak_bytes = counters.peak_bytes;
+                evidence.oom_kills = counters.oom_kills;
+                evidence.limit_hits = counters.limit_hits;
+                evidence.throttled_share = (counters.periods > 0)
+                    .then(|| counters.throttled_periods as f64 / counters.periods as f64);
+                evidence.stayed_in_cgroup = self.stayed.load(Ordering::Relaxed);
+            }
+            Err(reason) => {
+                evidence.not_enforced_because = Some(format!(
+                    "{reason}. The peak is that of resident sets, which counts shared pages for each process"
+                ));
+                evidence.peak_bytes = observe::resident_peak(&self.pids());
+            }
+        }
+        evidence
+    }
+
+    fn destroy(self: Box<Self>) -> BoxFuture<'static, Vec<String>> {
+        async move {
+            self.terminate();
+            let _ = tokio::time::timeout(TERM_WITHIN, self.ended()).await;
+            let Self {
+                stdin,
+                mut child,
+                holdings,
+                ..
+            } = *self;
+            // The end of its input tells the keeper to kill what is still there.
+            drop(stdin);
+            let _ = tokio::time::timeout(KILL_WITHIN, child.wait()).await;
+            tokio::task::spawn_blocking(|| holdings.release())
+                .await
+                .unwrap_or_else(|error| {
+                    vec![format!(
+                        "the clean-up ended early ({error}); run `assay sweep`"
+                    )]
+                })
+        }
+        .boxed()
+    }
+}

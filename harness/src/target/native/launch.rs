@@ -1,0 +1,256 @@
+//! Provisioning: everything from the work folder to the server's first instruction.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use super::cluster::NativeCluster;
+use super::holdings::Holdings;
+use super::preflight;
+use super::protocol::{Go, Setup, Told, line, monotonic_ns, read};
+use crate::cell::Cell;
+use crate::cgroup::{self, Cgroup};
+use crate::distribution::ServerSpec;
+use crate::net::{LinkName, Subnet};
+use crate::scope::{Resource, Scope, start_ticks};
+use crate::target::{Cluster, ProvisionError};
+
+/// How long the keeper may take for one step. Each takes milliseconds; a loaded machine gets a thousandfold.
+const STEP_WITHIN: Duration = Duration::from_secs(30);
+
+pub(super) async fn provision(
+    helper: &Path,
+    cell: &Cell,
+    scope: &Scope,
+) -> Result<Box<dyn Cluster>, ProvisionError> {
+    let mut holdings = Holdings::new(scope);
+    match launch(helper, cell, &mut holdings, scope).await {
+        Ok(started) => Ok(Box::new(NativeCluster::new(started, holdings))),
+        Err(error) => {
+            // The keeper has gone with its pipes, which `launch` dropped; what it leaves is removed here.
+            let stayed = tokio::task::spawn_blocking(|| holdings.release())
+                .await
+                .unwrap_or_default();
+            let error = match stayed.as_slice() {
+                [] => error,
+                _ => error.context(format!("leftovers remain: {}", stayed.join("; "))),
+            };
+            Err(error.into())
+        }
+    }
+}
+
+/// A server that was executed, and all that is known of it.
+pub(super) struct Started {
+    pub keeper: Keeper,
+    pub pid: i32,
+    pub at: Instant,
+    pub cgroup: Result<Cgroup, String>,
+    pub address: IpAddr,
+    pub access: crate::distribution::Access,
+    pub command: crate::distribution::CommandLine,
+    pub data_dir: std::path::PathBuf,
+    pub log: std::path::PathBuf,
+}
+
+async fn launch(
+    helper: &Path,
+    cell: &Cell,
+    holdings: &mut Holdings,
+    scope: &Scope,
+) -> Result<Started> {
+    let id = uuid::Uuid::new_v4().as_fields().0;
+    let data_dir = make_folders(cell, holdings, scope)?;
+    let cgroup = make_cgroup(cell, id, holdings);
+    let root = rustix::process::geteuid().is_root();
+    let mut keeper = Keeper::start(helper, cell, root).await?;
+    if root && let Some(reason) = keeper.refusal.take() {
+        // Without namespaces the cell shares the host's network; the evidence does not depend on that.
+        keeper = Keeper::start(helper, cell, false).await?;
+        keeper.refusal = Some(reason);
+    }
+    let private = root && keeper.refusal.is_none();
+    holdings.enter(process(keeper.pid, "assay's keeper of a cell"))?;
+    let subnet = if private {
+        Some(connect(id, keeper.pid, holdings).await?)
+    } else {
+        None
+    };
+    let address = IpAddr::V4(subnet.map_or(Ipv4Addr::LOCALHOST, Subnet::cell));
+    let spec = ServerSpec {
+        datastore: cell.datastore,
+        data_dir: &data_dir,
+        address,
+        private_network: private,
+        binaries: &cell.binaries,
+    };
+    let command = cell.distribution.server(&spec);
+    let access = cell.distribution.access(&spec);
+    let program = preflight::check(&command.program)?;
+    forget_cached(&program);
+    let log = cell.logs.join("server.log");
+    let go = Go {
+        subnet,
+        private,
+        entrances: cgroup.as_ref().map(Cgroup::entrances).unwrap_or_default(),
+        ..Go::new(&command, program, cell.work.clone(), log.clone())
+    };
+    keeper.say(&line(&go)).await?;
+    let (pid, at) = match keeper.hear().await? {
+        Told::Executed { pid, monotonic_ns } => (pid, instant_of(monotonic_ns)),
+        Told::Failed { reason } => bail!("failed to {reason}"),
+        other => {
+            bail!("failed to start the server: the keeper said {other:?}; report this as a bug")
+        }
+    };
+    holdings.enter(process(pid, "the server of a cell"))?;
+    Ok(Started {
+        keeper,
+        pid,
+        at,
+        cgroup,
+        address,
+        access,
+        command,
+        data_dir,
+        log,
+    })
+}
+
+/// Drops a program's pages from the page cache, so that the cell pays for what it maps: such pages are charged to
+/// the cgroup that touches them first, and about 120 MiB of K3s would otherwise be charged to whoever copied,
+/// hashed or ran it before. Pages that another process has mapped stay, as in a second cell of the same binary.
+fn forget_cached(program: &Path) {
+    if let Ok(file) = std::fs::File::open(program) {
+        // Only clean pages go; a binary that was just downloaded is not on disk yet.
+        let _ = file.sync_data();
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+    }
+}
+
+fn make_folders(cell: &Cell, holdings: &mut Holdings, scope: &Scope) -> Result<std::path::PathBuf> {
+    ensure!(
+        cell.work.starts_with(scope.work()) && cell.work != scope.work(),
+        "failed to use the work folder {}: it must lie beneath {}",
+        cell.work.display(),
+        scope.work().display()
+    );
+    holdings.enter(Resource::Folder {
+        path: cell.work.clone(),
+    })?;
+    let data_dir = cell.work.join("data");
+    for folder in [&data_dir, &cell.work.join("home"), &cell.work.join("tmp")] {
+        fs_err::create_dir_all(folder).context("failed to make the work folder; free some disk")?;
+    }
+    Ok(data_dir)
+}
+
+/// The cell's cgroup, or why there is none.
+fn make_cgroup(cell: &Cell, id: u32, holdings: &mut Holdings) -> Result<Cgroup, String> {
+    let hierarchy = cgroup::probe().usable?;
+    let cgroup = Cgroup::plan(&hierarchy, &format!("{id:08x}"));
+    let made = cgroup
+        .folders()
+        .into_iter()
+        .try_for_each(|path| holdings.enter(Resource::Cgroup { path }))
+        .map_err(|error| format!("{error:#}"))
+        .and_then(|()| cgroup.create(&cell.budget).map_err(|refused| refused.0));
+    match made {
+        Ok(()) => Ok(cgroup),
+        Err(reason) => {
+            holdings.release_cgroups();
+            Err(reason)
+        }
+    }
+}
+
+async fn connect(id: u32, peer: i32, holdings: &mut Holdings) -> Result<Subnet> {
+    let link = LinkName::new(id);
+    holdings.enter(Resource::Interface { name: link.name() })?;
+    tokio::task::spawn_blocking(move || crate::net::connect(link, peer.cast_unsigned()))
+        .await
+        .map_err(|error| anyhow!("failed to make the private network ({error})"))?
+}
+
+/// A process that just started as our child's child or child, so that its pid is its own until it is reaped.
+fn process(pid: i32, what: &str) -> Resource {
+    Resource::Process {
+        pid,
+        // 0 is nobody's start time on a running system: if it has gone already, nothing will be signalled.
+        start_ticks: start_ticks(pid).unwrap_or(0),
+        what: what.to_owned(),
+    }
+}
+
+fn instant_of(monotonic: i64) -> Instant {
+    let ago = u64::try_from(monotonic_ns() - monotonic).unwrap_or(0);
+    let now = Instant::now();
+    now.checked_sub(Duration::from_nanos(ago)).unwrap_or(now)
+}
+
+/// The keeper's process and the pipes to it. Dropping it closes them, upon which it kills the server.
+pub(super) struct Keeper {
+    pub child: Child,
+    pub pid: i32,
+    pub stdin: ChildStdin,
+    pub lines: Lines<BufReader<ChildStdout>>,
+    /// Why there are no namespaces, where the kernel refused them.
+    pub refusal: Option<String>,
+}
+
+impl Keeper {
+    async fn start(helper: &Path, cell: &Cell, private: bool) -> Result<Self> {
+        let mut child = Command::new(helper)
+            .arg(super::KEEPER)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            // A Ctrl-C at the terminal is for assay, which then ends the server in order.
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("failed to start the keeper {}", helper.display()))?;
+        let (Some(stdin), Some(stdout), Some(pid)) =
+            (child.stdin.take(), child.stdout.take(), child.id())
+        else {
+            bail!("failed to start the keeper: it has no pipes; report this as a bug");
+        };
+        let mut keeper = Self {
+            child,
+            pid: pid.cast_signed(),
+            stdin,
+            lines: BufReader::new(stdout).lines(),
+            refusal: None,
+        };
+        let work = cell.work.clone();
+        keeper.say(&line(&Setup { private, work })).await?;
+        match keeper.hear().await? {
+            Told::Ready => {}
+            Told::Refused { reason } => keeper.refusal = Some(reason),
+            Told::Failed { reason } => bail!("failed to {reason}"),
+            other => bail!("failed to start the keeper: it said {other:?}; report this as a bug"),
+        }
+        Ok(keeper)
+    }
+
+    async fn say(&mut self, line: &str) -> Result<()> {
+        self.stdin
+            .write_all(line.as_bytes())
+            .await
+            .context("failed to instruct the keeper: it has ended; look at `dmesg` for why")
+    }
+
+    /// The keeper's next line.
+    pub async fn hear(&mut self) -> Result<Told> {
+        let line = tokio::time::timeout(STEP_WITHIN, self.lines.next_line())
+            .await
+            .map_err(|_| anyhow!("failed to hear from the keeper within {STEP_WITHIN:?}"))?
+            .context("failed to hear from the keeper")?
+            .context("failed to hear from the keeper: it has ended; look at `dmesg` for why")?;
+        read(&line).map_err(|reason| anyhow!("failed to {reason}"))
+    }
+}

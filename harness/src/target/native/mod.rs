@@ -1,0 +1,74 @@
+//! `native`: the server as a process of this host, in namespaces and a cgroup of its own.
+//!
+//! The chain is assay -> keeper -> init, which becomes the server:
+//! - the *keeper* (`assay __keeper`, single-threaded, outside the cell's cgroup) makes the namespaces, prepares
+//!   mounts and the network in them, starts init, and reports how the server ends. Its standard input is a pipe
+//!   from assay: at its end, also when assay was killed, it kills the server and ends;
+//! - *init* (`assay __init`) enters the cgroup before anything else, then executes the server, so that the
+//!   budget holds from the server's first instruction and nothing of assay stays inside.
+//!
+//! Without root, or where the kernel refuses, the same chain runs without namespaces or without a cgroup, and
+//! the evidence says why: the budget is then observed, not enforced.
+
+mod cluster;
+mod holdings;
+mod init;
+mod keeper;
+mod launch;
+mod mounts;
+mod observe;
+mod preflight;
+mod protocol;
+
+use std::path::{Path, PathBuf};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::cell::Cell;
+use crate::scope::Scope;
+use crate::target::{Cluster, ProvisionError, Target, Timing};
+
+pub(crate) use init::init;
+pub(crate) use keeper::keeper;
+pub(crate) use observe::descendants;
+
+pub(crate) const KEEPER: &str = "__keeper";
+pub(crate) const INIT: &str = "__init";
+
+/// The target `native`.
+#[derive(Debug, Clone)]
+pub struct NativeTarget {
+    /// The program that serves the inner commands of [`crate::internal`]; `None` is this very program, even if
+    /// its file was replaced by a build meanwhile.
+    pub helper: Option<PathBuf>,
+}
+
+impl NativeTarget {
+    /// With this program as its own helper.
+    pub const OWN: Self = Self { helper: None };
+
+    fn helper(&self) -> &Path {
+        self.helper
+            .as_deref()
+            .unwrap_or(Path::new("/proc/self/exe"))
+    }
+}
+
+impl Target for NativeTarget {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn timing(&self) -> Timing {
+        Timing::Real
+    }
+
+    fn provision<'a>(
+        &'a self,
+        cell: &'a Cell,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<Box<dyn Cluster>, ProvisionError>> {
+        launch::provision(self.helper(), cell, scope).boxed()
+    }
+}

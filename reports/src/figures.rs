@@ -1,0 +1,282 @@
+//! The figures that gates and reports have in common, read from a cell in one way.
+
+use std::collections::BTreeMap;
+
+use crate::event::CheckFinding;
+use crate::metric::{Metric, Unit};
+use crate::outcome::Outcome;
+use crate::record::{CellRecord, RunRecord};
+use crate::stats;
+
+/// A cell's peak and where it comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Peak {
+    /// Bytes.
+    pub bytes: f64,
+    /// Where it was read.
+    pub source: PeakSource,
+}
+
+/// Where a peak was read, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeakSource {
+    /// The kernel's high-water mark of the cgroup: nothing between two samples escapes it.
+    Kernel,
+    /// The greatest sampled usage of the cgroup: spikes between samples are missed.
+    SampledUsage,
+    /// The greatest sampled resident sets, added over processes: page cache and kernel memory are not in it.
+    SampledRss,
+}
+
+impl PeakSource {
+    /// In words, for a sentence or a table.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel peak",
+            Self::SampledUsage => "greatest sampled usage",
+            Self::SampledRss => "greatest sampled RSS of the processes",
+        }
+    }
+}
+
+/// The name prefix of the sampler that reads the instrument itself.
+pub const OBSERVER: &str = "observer";
+
+impl CellRecord {
+    /// The peak from the best source there is; `None` without any data.
+    #[must_use]
+    pub fn peak(&self) -> Option<Peak> {
+        let evidence = self.budget.as_ref().and_then(|b| b.peak_bytes);
+        let kernel = stats::greatest(
+            evidence
+                .map(|bytes| bytes as f64)
+                .into_iter()
+                .chain(self.greatest(Metric::Peak)),
+        );
+        let found = |bytes, source| Some(Peak { bytes, source });
+        if let Some(bytes) = kernel.filter(|b| *b > 0.0) {
+            return found(bytes, PeakSource::Kernel);
+        }
+        if let Some(bytes) = self.greatest(Metric::Usage).filter(|b| *b > 0.0) {
+            return found(bytes, PeakSource::SampledUsage);
+        }
+        let rss: f64 = self
+            .own_series(Metric::Rss)
+            .filter_map(|s| stats::greatest(s.points.iter().map(|p| p.1)))
+            .sum();
+        (rss > 0.0)
+            .then_some(rss)
+            .and_then(|bytes| found(bytes, PeakSource::SampledRss))
+    }
+
+    /// The greatest sampled value of a metric of the system under test.
+    #[must_use]
+    pub fn greatest(&self, metric: Metric) -> Option<f64> {
+        stats::greatest(
+            self.own_series(metric)
+                .flat_map(|s| s.points.iter().map(|p| p.1)),
+        )
+    }
+
+    /// The series of a metric that belong to the system under test, not to the observer.
+    pub fn own_series(&self, metric: Metric) -> impl Iterator<Item = &crate::record::Series> {
+        self.series
+            .iter()
+            .filter(move |s| s.metric == metric && !s.source.starts_with(OBSERVER))
+    }
+
+    /// OOM kills from the evidence and from the samples, whichever knows of more: a cell that died never
+    /// wrote its evidence.
+    #[must_use]
+    pub fn oom_kills(&self) -> u64 {
+        let sampled = self.greatest(Metric::OomKills).unwrap_or(0.0).max(0.0) as u64;
+        self.budget
+            .as_ref()
+            .map_or(sampled, |b| b.oom_kills.max(sampled))
+    }
+
+    /// Unasked ends of the server from the evidence and from the journal, whichever knows of more.
+    #[must_use]
+    pub fn unasked_ends(&self) -> u64 {
+        let witnessed = self.deaths.len() as u64;
+        self.budget
+            .as_ref()
+            .map_or(witnessed, |b| b.restarts.max(witnessed))
+    }
+
+    /// Time to ready in milliseconds with the number of starts behind it: the median of the millisecond
+    /// figures whose name has the word `ready` in it, those of a cold start first.
+    #[must_use]
+    pub fn time_to_ready(&self) -> Option<(f64, usize)> {
+        let ready = |cold: bool| -> Vec<f64> {
+            self.measurements
+                .iter()
+                .filter(|m| m.unit == Unit::Milliseconds && m.value.is_finite())
+                .filter(|m| {
+                    m.name
+                        .split('_')
+                        .any(|word| word == "ready" || word == "readyz")
+                })
+                .filter(|m| !cold || m.scenario.contains("cold"))
+                .map(|m| m.value)
+                .collect()
+        };
+        let values = Some(ready(true))
+            .filter(|v| !v.is_empty())
+            .unwrap_or_else(|| ready(false));
+        Some((stats::median(&values)?, values.len()))
+    }
+
+    /// When the cell ended as far as the record tells, milliseconds since the run started.
+    #[must_use]
+    pub fn last_seen_ms(&self) -> f64 {
+        let phases = self.phases.iter().map(|p| p.end_ms.unwrap_or(p.start_ms));
+        let samples = self.series.iter().filter_map(|s| Some(s.points.last()?.0));
+        stats::greatest(phases.chain(samples).chain(self.finished_ms))
+            .unwrap_or(self.started_ms)
+            .max(self.started_ms)
+    }
+
+    /// Whether anything at all was recorded that could be judged.
+    #[must_use]
+    pub fn examined_something(&self) -> bool {
+        let checked = self.checks.iter().any(|c| c.outcome != Outcome::Skipped);
+        checked || !self.measurements.is_empty() || self.latencies.iter().any(|l| l.count > 0)
+    }
+
+    /// Whether it was skipped as a whole, for a stated reason.
+    #[must_use]
+    pub fn skipped(&self) -> bool {
+        self.outcome == Some(Outcome::Skipped) && !self.examined_something()
+    }
+
+    /// `k3s v1.36.3+k3s1, sqlite, edge, native`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let spec = &self.spec;
+        let mut parts = vec![format!("{} {}", spec.distribution, spec.version)];
+        for part in [&spec.datastore, &spec.budget.name, &spec.target] {
+            if !part.is_empty() {
+                parts.push(part.clone());
+            }
+        }
+        parts.join(", ")
+    }
+}
+
+impl CheckFinding {
+    /// The outcome that counts: a check that examined no facts did not pass.
+    #[must_use]
+    pub fn counted(&self) -> Outcome {
+        match self.outcome {
+            Outcome::Passed if self.facts == 0 => Outcome::Errored,
+            outcome => outcome,
+        }
+    }
+
+    /// Why it did not pass, in one text.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match &self.reason {
+            Some(reason) if !reason.trim().is_empty() => reason,
+            _ if self.outcome == Outcome::Passed && self.facts == 0 => {
+                "it examined no facts, so it cannot have passed"
+            }
+            _ => "no reason was recorded",
+        }
+    }
+}
+
+/// How many of each outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Tally {
+    /// Passed.
+    pub passed: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Skipped.
+    pub skipped: usize,
+    /// Errored.
+    pub errored: usize,
+}
+
+impl Tally {
+    /// Counts outcomes.
+    #[must_use]
+    pub fn of(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+        let mut tally = Self::default();
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Passed => tally.passed += 1,
+                Outcome::Failed => tally.failed += 1,
+                Outcome::Skipped => tally.skipped += 1,
+                Outcome::Errored => tally.errored += 1,
+            }
+        }
+        tally
+    }
+
+    /// Counts the checks of cells.
+    #[must_use]
+    pub fn checks<'a>(cells: impl IntoIterator<Item = &'a CellRecord>) -> Self {
+        Self::of(
+            cells
+                .into_iter()
+                .flat_map(|cell| cell.checks.iter().map(CheckFinding::counted)),
+        )
+    }
+
+    /// How many in all.
+    #[must_use]
+    pub fn total(self) -> usize {
+        self.passed + self.failed + self.skipped + self.errored
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} passed, {} failed, {} skipped, {} errored",
+            self.passed, self.failed, self.skipped, self.errored
+        )
+    }
+}
+
+/// Reasons and how often each occurs, most frequent first.
+#[must_use]
+pub fn by_reason<'a>(reasons: impl IntoIterator<Item = &'a str>) -> Vec<(&'a str, usize)> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for reason in reasons {
+        *counts.entry(reason).or_default() += 1;
+    }
+    let mut sorted: Vec<_> = counts.into_iter().collect();
+    sorted.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    sorted
+}
+
+impl RunRecord {
+    /// Whether any cell is the specimen, whose figures say nothing about K3s.
+    #[must_use]
+    pub fn has_specimen(&self) -> bool {
+        self.cells.iter().any(|cell| cell.spec.specimen)
+    }
+
+    /// The distributions under test, such as `k3s v1.36.3+k3s1`, each once.
+    #[must_use]
+    pub fn distributions(&self) -> String {
+        let mut names: Vec<String> = Vec::new();
+        for cell in &self.cells {
+            let name = format!("{} {}", cell.spec.distribution, cell.spec.version);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.is_empty() {
+            "nothing".to_owned()
+        } else {
+            names.join(", ")
+        }
+    }
+}

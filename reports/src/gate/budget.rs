@@ -1,0 +1,157 @@
+//! The budget's gate: was it enforced as asked, did the peak stay within it, did anything die of it?
+
+use super::{Gate, Verdict, verdict};
+use crate::event::BudgetEvidence;
+use crate::figures::{Peak, PeakSource};
+use crate::format;
+use crate::outcome::Outcome::{self, Errored, Failed, Passed};
+use crate::record::CellRecord;
+
+/// Judges memory and CPU against the cell's budget. Silent where the budget is unlimited or the cell was skipped.
+pub struct Budget;
+
+/// The kernel keeps limits in whole pages; the largest page of a supported board is 64 KiB.
+const PAGE_ROUNDING: u64 = 64 * 1024;
+
+impl Gate for Budget {
+    fn name(&self) -> &'static str {
+        "budget"
+    }
+
+    fn judge(&self, cell: &CellRecord) -> Vec<Verdict> {
+        let budget = &cell.spec.budget;
+        if cell.skipped() || (budget.memory_bytes.is_none() && budget.cpu_milli.is_none()) {
+            return Vec::new();
+        }
+        let mut verdicts = Vec::new();
+        let mut say = |what: String, (outcome, because): (Outcome, String)| {
+            verdicts.push(verdict(self, what, outcome, because));
+        };
+        let evidence = cell.budget.as_ref();
+        if let Some(limit) = budget.memory_bytes {
+            let what = format!("peak within {}", format::bytes(limit as f64));
+            say(what, peak(cell.peak().as_ref(), limit, evidence));
+            say("no OOM kill".into(), oom(cell, evidence));
+        }
+        say("budget in force".into(), in_force(cell, evidence));
+        if evidence.is_some_and(|e| e.enforced) {
+            say("stayed in its cgroup".into(), stayed(evidence));
+        }
+        verdicts
+    }
+}
+
+fn peak(peak: Option<&Peak>, limit: u64, evidence: Option<&BudgetEvidence>) -> (Outcome, String) {
+    let Some(peak) = peak else {
+        return (Errored, "no peak, usage or RSS was recorded".into());
+    };
+    let share = format::percent(peak.bytes / limit as f64);
+    let mut because = format!(
+        "{} {}, {share} of {}",
+        peak.source.words(),
+        format::bytes(peak.bytes),
+        format::bytes(limit as f64)
+    );
+    // The kernel charges in batches a CPU, so its own mark may stand a few pages above a limit that it kept.
+    let slack = if evidence.is_some_and(|e| e.enforced) {
+        PAGE_ROUNDING
+    } else {
+        0
+    };
+    if peak.bytes > (limit + slack) as f64 {
+        because.push_str(&observed_only(evidence));
+        return (Failed, because);
+    }
+    let Some(evidence) = evidence else {
+        because.push_str(", but there is no evidence on how the budget was kept");
+        return (Errored, because);
+    };
+    because.push_str(&observed_only(Some(evidence)));
+    if evidence.limit_hits > 0 {
+        because.push_str(&format!(
+            "; the limit was reached {} and the kernel reclaimed",
+            format::count(evidence.limit_hits as usize, "time")
+        ));
+    }
+    if peak.source == PeakSource::SampledRss && evidence.enforced {
+        because.push_str("; an enforced budget without the cgroup's own figures cannot be judged");
+        return (Errored, because);
+    }
+    (Passed, because)
+}
+
+fn observed_only(evidence: Option<&BudgetEvidence>) -> String {
+    match evidence {
+        Some(evidence) if !evidence.enforced => "; observed, not enforced".into(),
+        _ => String::new(),
+    }
+}
+
+fn oom(cell: &CellRecord, evidence: Option<&BudgetEvidence>) -> (Outcome, String) {
+    match (cell.oom_kills(), evidence) {
+        (0, None) => (Errored, "no evidence was recorded".into()),
+        (0, Some(evidence)) => {
+            let observed = observed_only(Some(evidence));
+            (Passed, format!("0 OOM kills in the cgroup{observed}"))
+        }
+        (kills, _) => {
+            let kills = format::count(kills as usize, "OOM kill");
+            (Failed, format!("{kills} in the cgroup"))
+        }
+    }
+}
+
+/// Whether the limits that the kernel read back are those that were asked for. Where the budget was only
+/// observed that is said and is no failure: the peak was judged all the same.
+fn in_force(cell: &CellRecord, evidence: Option<&BudgetEvidence>) -> (Outcome, String) {
+    let Some(evidence) = evidence else {
+        return (Errored, "no evidence was recorded".into());
+    };
+    if !evidence.enforced {
+        let why = evidence.not_enforced_because.as_deref();
+        let why = why.unwrap_or("no reason was recorded");
+        return (Outcome::Skipped, format!("observed, not enforced: {why}"));
+    }
+    let asked = &cell.spec.budget;
+    let memory = match (asked.memory_bytes, evidence.memory_limit_bytes) {
+        (None, _) => "unlimited memory".to_owned(),
+        (Some(asked), Some(read)) if read <= asked && asked - read < PAGE_ROUNDING => {
+            format!("{} memory", format::bytes(read as f64))
+        }
+        (Some(asked), read) => {
+            let read = read.map_or("nothing".into(), |b| format::bytes(b as f64));
+            let asked = format::bytes(asked as f64);
+            return (
+                Errored,
+                format!("a memory limit of {asked} was asked for; the kernel read back {read}"),
+            );
+        }
+    };
+    let cpu = match (asked.cpu_milli, evidence.cpu_limit_milli) {
+        (None, _) => "unlimited CPU".to_owned(),
+        (Some(asked), Some(read)) if asked.abs_diff(read) <= 1 => format!("{read} mCPU"),
+        (Some(asked), read) => {
+            let read = read.map_or("nothing".into(), |c| format!("{c} mCPU"));
+            return (
+                Errored,
+                format!("a CPU limit of {asked} mCPU was asked for; the kernel read back {read}"),
+            );
+        }
+    };
+    let throttled = evidence.throttled_share.map_or(String::new(), |share| {
+        format!("; throttled in {} of periods", format::percent(share))
+    });
+    (
+        Passed,
+        format!("the kernel read back {memory} and {cpu}{throttled}"),
+    )
+}
+
+fn stayed(evidence: Option<&BudgetEvidence>) -> (Outcome, String) {
+    if evidence.is_some_and(|e| e.stayed_in_cgroup) {
+        (Passed, "the server was in its cgroup when last seen".into())
+    } else {
+        // It ran outside its limits, so its figures are not figures under the budget.
+        (Errored, "the server had left its cgroup".into())
+    }
+}

@@ -1,0 +1,44 @@
+//! The liveness gate: did the server stay up, and did it still answer after the hold period?
+
+use super::{Gate, Verdict, verdict};
+use crate::format;
+use crate::outcome::Outcome::{Errored, Failed, Passed, Skipped};
+use crate::record::CellRecord;
+
+/// Judges unasked ends of the server and the hold period. Part of the verdict on a budget: a server that
+/// restarts its way through 512 MiB does not run in 512 MiB.
+pub struct Liveness;
+
+impl Gate for Liveness {
+    fn name(&self) -> &'static str {
+        "liveness"
+    }
+
+    fn judge(&self, cell: &CellRecord) -> Vec<Verdict> {
+        if cell.skipped() {
+            return Vec::new();
+        }
+        let what = "no unasked end of the server";
+        let ends = match (cell.unasked_ends(), &cell.budget) {
+            (0, Some(_)) => verdict(self, what, Passed, "it ran until it was told to stop"),
+            (0, None) => verdict(self, what, Errored, "no evidence was recorded"),
+            (ends, _) => {
+                let how = cell.deaths.first().map_or("", |d| d.how.as_str());
+                let how = if how.is_empty() { "unknown how" } else { how };
+                let ends = format::count(ends as usize, "unasked end");
+                verdict(self, what, Failed, format!("{ends}, the first: {how}"))
+            }
+        };
+        let Some(evidence) = &cell.budget else {
+            return vec![ends];
+        };
+        let hold = format::millis(evidence.hold_ms);
+        let what = "serving after the hold period";
+        let (outcome, because) = match evidence.serving_after_hold {
+            Some(true) => (Passed, format!("it answered at the end of {hold}")),
+            Some(false) => (Failed, format!("it did not answer at the end of {hold}")),
+            None => (Skipped, "there was no hold period".to_owned()),
+        };
+        vec![ends, verdict(self, what, outcome, because)]
+    }
+}

@@ -1,0 +1,292 @@
+//! The tables that several formats share. Cells of a table are raw text: each format escapes them.
+
+use crate::event::{Latency, Measurement};
+use crate::figures::Tally;
+use crate::format;
+use crate::latency::QUANTILES;
+use crate::overview::cell_outcome;
+use crate::record::{CellRecord, RunRecord};
+use crate::stats;
+
+/// A table of text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Table {
+    /// Its heading.
+    pub title: String,
+    /// Column heads.
+    pub head: Vec<String>,
+    /// Rows, each as long as the head.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// What stands in a cell without a figure.
+pub const NONE: &str = "-";
+
+/// One row per cell of the run: budget, peak, ready time, checks, verdict.
+#[must_use]
+pub fn cells(run: &RunRecord) -> Table {
+    let rows = run.cells.iter().map(|cell| {
+        let tally = Tally::checks([cell]);
+        vec![
+            cell.id.clone(),
+            cell_outcome(cell).word().to_owned(),
+            peak(cell),
+            limit(cell),
+            ready(cell).unwrap_or(NONE.into()),
+            tally.passed.to_string(),
+            tally.failed.to_string(),
+            tally.skipped.to_string(),
+            tally.errored.to_string(),
+        ]
+    });
+    Table {
+        title: "Cells".into(),
+        head: strings(&[
+            "cell", "outcome", "peak", "limit", "ready", "passed", "failed", "skipped", "errored",
+        ]),
+        rows: rows.collect(),
+    }
+}
+
+/// The peak with its source where it is not the kernel's own.
+#[must_use]
+pub fn peak(cell: &CellRecord) -> String {
+    use crate::figures::PeakSource::{Kernel, SampledRss, SampledUsage};
+    cell.peak().map_or(NONE.into(), |peak| {
+        let bytes = format::bytes(peak.bytes);
+        match peak.source {
+            Kernel => bytes,
+            SampledUsage => format!("{bytes} (sampled usage)"),
+            SampledRss => format!("{bytes} (sampled RSS)"),
+        }
+    })
+}
+
+/// Time to ready, how many starts stand behind it, and whether it is no figure of any board since the
+/// target emulates its processor.
+#[must_use]
+pub fn ready(cell: &CellRecord) -> Option<String> {
+    let (ms, starts) = cell.time_to_ready()?;
+    let mut text = format::millis(ms);
+    if starts > 1 {
+        text.push_str(&format!(" (median of {starts})"));
+    }
+    if cell.spec.target == "qemu" {
+        text.push_str(" (emulated, not a performance figure)");
+    }
+    Some(text)
+}
+
+/// The memory limit, and whether it was only observed.
+#[must_use]
+pub fn limit(cell: &CellRecord) -> String {
+    let Some(limit) = cell.spec.budget.memory_bytes else {
+        return "unlimited".into();
+    };
+    let limit = format::bytes(limit as f64);
+    match &cell.budget {
+        Some(evidence) if !evidence.enforced => format!("{limit} (observed)"),
+        _ => limit,
+    }
+}
+
+/// Latency distributions of a cell, repeats of the same operation and labels merged, in order of appearance.
+#[must_use]
+pub fn merged(cell: &CellRecord) -> Vec<Latency> {
+    let mut all: Vec<Latency> = Vec::new();
+    for latency in &cell.latencies {
+        let same = all.iter_mut().find(|l| {
+            l.suite == latency.suite
+                && l.scenario == latency.scenario
+                && l.operation == latency.operation
+                && l.labels == latency.labels
+        });
+        match same {
+            Some(known) => known.merge(latency),
+            None => all.push(latency.clone()),
+        }
+    }
+    all
+}
+
+/// SQLite beside etcd: one table for each group of cells that differ in nothing but the datastore.
+#[must_use]
+pub fn datastores(run: &RunRecord) -> Vec<Table> {
+    let mut tables = Vec::new();
+    for group in groups(run) {
+        let stores: Vec<(&CellRecord, Vec<Latency>)> = group
+            .into_iter()
+            .map(|cell| (cell, merged(cell)))
+            .filter(|(_, latencies)| !latencies.is_empty())
+            .collect();
+        let Some((first, _)) = stores.first() else {
+            continue;
+        };
+        let mut keys: Vec<(String, String)> = Vec::new();
+        for latency in stores.iter().flat_map(|(_, latencies)| latencies) {
+            let key = (latency.scenario.clone(), latency.key());
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        let mut head = strings(&["operation"]);
+        for figure in ["ops/s", "p50", "p99", "errors"] {
+            head.extend(
+                stores
+                    .iter()
+                    .map(|(cell, _)| format!("{figure} {}", cell.spec.datastore)),
+            );
+        }
+        let rows = keys.into_iter().map(|(scenario, key)| {
+            let mut row = vec![format!("{scenario}: {key}")];
+            let figures: [fn(&Latency) -> String; 4] = [
+                |l| optional(l.per_second().map(format::number)),
+                |l| optional(l.quantile_ms(0.5).map(format::millis)),
+                |l| optional(l.quantile_ms(0.99).map(format::millis)),
+                |l| format::number(l.errors as f64),
+            ];
+            for figure in figures {
+                row.extend(stores.iter().map(|(_, latencies)| {
+                    latencies
+                        .iter()
+                        .find(|l| l.scenario == scenario && l.key() == key)
+                        .map_or(NONE.into(), figure)
+                }));
+            }
+            row
+        });
+        tables.push(Table {
+            title: format!(
+                "{}, {}, {}",
+                first.spec.distribution, first.spec.budget, first.spec.target
+            ),
+            rows: rows.collect(),
+            head,
+        });
+    }
+    tables
+}
+
+/// Cells that differ in nothing but the datastore, in order of appearance.
+fn groups(run: &RunRecord) -> Vec<Vec<&CellRecord>> {
+    let mut groups: Vec<Vec<&CellRecord>> = Vec::new();
+    for cell in &run.cells {
+        let alike = |other: &CellRecord| {
+            other.spec.target == cell.spec.target
+                && other.spec.distribution == cell.spec.distribution
+                && other.spec.version == cell.spec.version
+                && other.spec.budget == cell.spec.budget
+                && other.spec.datastore != cell.spec.datastore
+        };
+        match groups
+            .iter_mut()
+            .find(|group| group.iter().all(|c| alike(c)))
+        {
+            Some(group) => group.push(cell),
+            None => groups.push(vec![cell]),
+        }
+    }
+    groups
+}
+
+/// All latency distributions with counts and all four quantiles.
+#[must_use]
+pub fn latencies(run: &RunRecord) -> Table {
+    let mut head = strings(&["cell", "operation", "n", "errors", "ops/s"]);
+    head.extend(QUANTILES.map(|(name, ..)| name.to_owned()));
+    head.push("max".into());
+    let mut rows = Vec::new();
+    for cell in &run.cells {
+        for latency in merged(cell) {
+            let mut row = vec![
+                cell.id.clone(),
+                format!("{}: {}", latency.scenario, latency.key()),
+                format::number(latency.count as f64),
+                format::number(latency.errors as f64),
+                optional(latency.per_second().map(format::number)),
+            ];
+            row.extend(
+                latency
+                    .quantiles_ms()
+                    .map(|q| optional(q.map(format::millis))),
+            );
+            row.push(format::millis(latency.max_us as f64 / 1000.0));
+            rows.push(row);
+        }
+    }
+    Table {
+        title: "Latencies".into(),
+        head,
+        rows,
+    }
+}
+
+/// One table per suite: figures down, cells across; the median where a figure was taken more than once.
+#[must_use]
+pub fn measurements(run: &RunRecord) -> Vec<Table> {
+    let all = || run.cells.iter().flat_map(|cell| &cell.measurements);
+    let mut suites: Vec<&str> = Vec::new();
+    for m in all() {
+        if !suites.contains(&m.suite.as_str()) {
+            suites.push(&m.suite);
+        }
+    }
+    let table = |suite: &str| {
+        let mut keys: Vec<&Measurement> = Vec::new();
+        for m in all().filter(|m| m.suite == suite) {
+            if !keys.iter().any(|k| same_figure(k, m)) {
+                keys.push(m);
+            }
+        }
+        let mut head = strings(&["scenario", "figure"]);
+        head.extend(run.cells.iter().map(|cell| cell.id.clone()));
+        let rows = keys.into_iter().map(|key| {
+            let figure = format::labelled(&key.name.replace('_', " "), &key.labels);
+            let mut row = vec![key.scenario.clone(), figure];
+            row.extend(run.cells.iter().map(|cell| figure_of(cell, key)));
+            row
+        });
+        Table {
+            title: suite.to_owned(),
+            rows: rows.collect(),
+            head,
+        }
+    };
+    suites.into_iter().map(table).collect()
+}
+
+fn same_figure(a: &Measurement, b: &Measurement) -> bool {
+    a.suite == b.suite
+        && a.scenario == b.scenario
+        && a.name == b.name
+        && a.unit == b.unit
+        && a.labels == b.labels
+}
+
+fn figure_of(cell: &CellRecord, key: &Measurement) -> String {
+    let values = stats::finite(
+        cell.measurements
+            .iter()
+            .filter(|m| same_figure(m, key))
+            .map(|m| m.value),
+    );
+    match (values.as_slice(), stats::quantile(&values, 0.5)) {
+        ([one], _) => format::value(*one, key.unit),
+        ([least, .., greatest], Some(median)) => format!(
+            "{} (n={}, {} to {})",
+            format::value(median, key.unit),
+            values.len(),
+            format::value(*least, key.unit),
+            format::value(*greatest, key.unit)
+        ),
+        _ => NONE.into(),
+    }
+}
+
+fn optional(text: Option<String>) -> String {
+    text.unwrap_or(NONE.into())
+}
+
+fn strings(words: &[&str]) -> Vec<String> {
+    words.iter().map(|w| (*w).to_owned()).collect()
+}

@@ -1,0 +1,10 @@
+//! Tests of judging and rendering on hand-made journals.
+
+mod formats;
+mod gates;
+mod hostile;
+mod journals;
+mod plots;
+mod prefixes;
+mod support;
+mod tables;

@@ -1,0 +1,128 @@
+//! Load: what stored objects cost. Objects are made in steps; after each the memory is read.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use futures::future::{BoxFuture, FutureExt};
+use harness::distribution::Surface;
+use harness::scenario::{PhaseSamples, Scenario, ScenarioContext};
+use reports::metric::{Metric, Unit};
+use reports::stats;
+
+use crate::datastore::store::{Store, VALUE_BYTES};
+
+/// See the module.
+pub struct Load;
+
+/// Objects made in each step.
+const STEP: usize = 500;
+/// Number of steps.
+const STEPS: usize = 4;
+/// Writers at once.
+const WRITERS: usize = 8;
+/// Quiet time after a step before memory is read, so that the last writes' garbage is the same each time.
+const QUIET: Duration = Duration::from_secs(1);
+
+impl Scenario for Load {
+    fn name(&self) -> &'static str {
+        "load"
+    }
+
+    fn title(&self) -> &'static str {
+        "memory and CPU as objects are added in steps; cost per 1,000 objects"
+    }
+
+    fn surfaces(&self) -> &'static [Surface] {
+        &[Surface::KubernetesApi, Surface::EtcdApi]
+    }
+
+    fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>> {
+        async move {
+            let store = Store::open(cx, "load").await?;
+            let outcome = steps(cx, &store).await;
+            store.close().await.context("failed to remove the load")?;
+            outcome
+        }
+        .boxed()
+    }
+}
+
+async fn steps(cx: &ScenarioContext<'_>, store: &Store) -> anyhow::Result<()> {
+    let mut anon = vec![(0.0, read(cx, Metric::Anon)?)];
+    let mut working_set = vec![(0.0, read(cx, Metric::WorkingSet)?)];
+    let mut cpu_us = 0.0;
+    for step in 1..=STEPS {
+        let phase = cx.phase(&format!("step-{}", step * STEP));
+        fill(store, (step - 1) * STEP, step * STEP).await?;
+        tokio::time::sleep(QUIET).await;
+        let samples = phase.end();
+        cpu_us += growth(&samples, Metric::CpuUsed)?;
+        let objects = (step * STEP) as f64;
+        anon.push((objects, read(cx, Metric::Anon)?));
+        working_set.push((objects, read(cx, Metric::WorkingSet)?));
+        let labels = [("objects", (step * STEP).to_string())];
+        let source = "cgroup, newest sample";
+        cx.measure("anon", Unit::Bytes, anon[step].1, &labels, source);
+        cx.measure(
+            "working_set",
+            Unit::Bytes,
+            working_set[step].1,
+            &labels,
+            source,
+        );
+    }
+    let objects = (STEPS * STEP) as f64;
+    let labels = [("value_bytes", VALUE_BYTES.to_string())];
+    let source = "least-squares slope over the steps";
+    for (name, points) in [
+        ("anon_per_1000_objects", &anon),
+        ("working_set_per_1000_objects", &working_set),
+    ] {
+        let slope =
+            stats::slope(points).context("failed to fit a slope: no spread in the steps")?;
+        cx.measure_of(
+            name,
+            Unit::Bytes,
+            slope * 1e3,
+            &labels,
+            Some(points.len() as u64),
+            source,
+        );
+    }
+    let source = "CPU accounting over the steps";
+    cx.measure(
+        "cpu_per_1000_objects",
+        Unit::Milliseconds,
+        cpu_us / objects,
+        &labels,
+        source,
+    );
+    Ok(())
+}
+
+async fn fill(store: &Store, from: usize, to: usize) -> anyhow::Result<()> {
+    use futures::stream::{StreamExt, TryStreamExt};
+    futures::stream::iter(from..to)
+        .map(|nth| async move { store.create(&format!("object-{nth}")).await.map(|_| ()) })
+        .buffer_unordered(WRITERS)
+        .try_collect::<()>()
+        .await
+        .context("failed to add an object")
+}
+
+fn read(cx: &ScenarioContext<'_>, metric: Metric) -> anyhow::Result<f64> {
+    let newest = cx
+        .newest()
+        .context("failed to read the footprint: nothing was sampled")?;
+    newest
+        .values
+        .get(&metric)
+        .copied()
+        .with_context(|| format!("failed to read {metric:?}: it is not sampled here"))
+}
+
+fn growth(samples: &PhaseSamples, metric: Metric) -> anyhow::Result<f64> {
+    samples
+        .growth(metric)
+        .with_context(|| format!("failed to read {metric:?} over a step: too few samples"))
+}
