@@ -90,6 +90,16 @@ impl Api {
         }
     }
 
+    /// The same connection without evidence: for load, where only counts and latencies are wanted.
+    #[must_use]
+    pub fn without_evidence(&self) -> Self {
+        Self {
+            evidence: Arc::new(Evidence::off()),
+            ledger: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     /// The value of [`RUN_LABEL`].
     #[must_use]
     pub fn run(&self) -> &str {
