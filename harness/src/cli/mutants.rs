@@ -62,7 +62,7 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
     let chosen = resolve::distribution(&args.distribution, &args.k3s, &args.etcd, false).await?;
     let dir =
         RunDir::create(&args.out).map_err(|error| CommandError::Usage(format!("{error:#}")))?;
-    let cancel = Cancel::on_signals().map_err(anyhow::Error::from)?;
+    let (_signals, cancel) = Cancel::on_signals().map_err(anyhow::Error::from)?;
     let state = StateDir::find()?;
     let scope = Scope::open(state.root(), dir.id())?;
     let cell = cell(&chosen, &dir, &state)?;
@@ -100,6 +100,7 @@ fn cell(chosen: &Chosen, dir: &RunDir, state: &StateDir) -> Result<Cell, Command
         binaries: chosen.binaries.clone(),
         work: state.work().join(dir.short_id()).join("0"),
         logs: dir.logs(&id)?,
+        keep: false,
         id,
     })
 }
