@@ -47,7 +47,7 @@ pub fn record(cluster: &dyn Cluster, sink: &CellSink, ready: &Ready, boot: &Phas
             "cpu_until_first_write",
             Unit::Milliseconds,
             used / 1e3,
-            "cgroup CPU accounting",
+            "CPU accounting of the cell",
         );
     }
     if let Some(peak) = newest(Metric::Peak) {

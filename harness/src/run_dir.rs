@@ -56,6 +56,12 @@ impl RunDir {
         &self.id
     }
 
+    /// The random part of the id: for paths that must be short.
+    #[must_use]
+    pub fn short_id(&self) -> &str {
+        self.id.rsplit('-').next().unwrap_or(&self.id)
+    }
+
     /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -322,7 +322,7 @@ fn died(cluster: &dyn Cluster, sink: &CellSink, exit: &crate::target::Exit) -> S
     };
     sink.emit(EventKind::ServerDied {
         how: how.clone(),
-        log_tail: text::log_tail(cluster.log()),
+        log_tail: text::last_words(cluster.log()),
     });
     how
 }

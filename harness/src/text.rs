@@ -5,28 +5,44 @@ pub use crate::redact::{redact, redact_words};
 
 /// Lines of a log's end that are kept.
 const TAIL_LINES: usize = 30;
+/// Bytes of a log's end that are searched: a dump of all goroutines fits in.
+const LOG_BYTES: u64 = 8 * 1024 * 1024;
 /// Characters of a line that are kept.
 const LINE_CHARS: usize = 400;
-/// Bytes of a log's end that are looked at.
-const TAIL_BYTES: u64 = 64 * 1024;
 
-/// The last lines of a log file, safe to show. An unreadable log is an empty one.
+/// What a server said at its end, safe to show: the lines up to the one with which it gave up, or else the
+/// last ones. An unreadable log is an empty one.
 #[must_use]
-pub fn log_tail(path: &std::path::Path) -> String {
-    let bytes = tail_bytes(path, TAIL_BYTES).unwrap_or_default();
+pub fn last_words(path: &std::path::Path) -> String {
+    let bytes = tail_bytes(path, LOG_BYTES).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let mut lines: Vec<&str> = text.lines().collect();
     // Half a line could be half a token, which nothing would recognise.
-    if bytes.len() as u64 == TAIL_BYTES {
+    if bytes.len() as u64 == LOG_BYTES {
         lines.drain(..lines.len().min(1));
     }
     let lines = without_keys(&lines);
-    let from = lines.len().saturating_sub(TAIL_LINES);
-    lines[from..]
+    // A Go program dumps every goroutine after its fatal line: tens of thousands of lines that tell nothing.
+    let end = lines
+        .iter()
+        .rposition(|line| is_fatal(line))
+        .map_or(lines.len(), |fatal| fatal + 1);
+    let from = end.saturating_sub(TAIL_LINES);
+    lines[from..end]
         .iter()
         .map(|line| tame(line))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// klog's `F0102 15:04:05`, logrus's `level=fatal`, and what the Go runtime prints.
+fn is_fatal(line: &str) -> bool {
+    let klog = line
+        .strip_prefix('F')
+        .is_some_and(|rest| rest.bytes().take_while(u8::is_ascii_digit).count() == 4);
+    klog || line.contains("level=fatal")
+        || line.starts_with("panic: ")
+        || line.starts_with("fatal error: ")
 }
 
 /// Leaves out the lines of private keys in PEM, also of one whose beginning was cut off.
@@ -97,13 +113,26 @@ mod tests {
             (0..100).map(|n| format!("line {n}\n")).collect::<String>(),
         )
         .unwrap();
-        let tail = log_tail(&path);
+        let tail = last_words(&path);
         assert_eq!(tail.lines().count(), TAIL_LINES);
         assert!(tail.ends_with("line 99"));
-        assert_eq!(log_tail(&folder.path().join("none")), "");
-        // A line that began before what is looked at is left out.
-        fs_err::write(&path, format!("{}\nend\n", "x".repeat(100_000))).unwrap();
-        assert_eq!(log_tail(&path), "end");
+        assert_eq!(last_words(&folder.path().join("none")), "");
+    }
+
+    #[test]
+    fn the_fatal_line_is_kept_and_the_dump_behind_it_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let dump = "goroutine 1 [running]:\nmain.main()\n".repeat(1000);
+        fs_err::write(
+            &path,
+            format!("up\nF1122 16:25:22.5 1 leaderelection lost\n{dump}"),
+        )
+        .unwrap();
+        assert_eq!(
+            last_words(&path),
+            "up\nF1122 16:25:22.5 1 leaderelection lost"
+        );
     }
 
     #[test]

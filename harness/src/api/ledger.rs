@@ -57,7 +57,9 @@ impl Api {
         entries.sort_by_key(|entry| entry.namespace);
         let api = self.clean();
         for Entry { path, namespace } in &entries {
-            if !namespace {
+            if *namespace {
+                release(&api, path).await;
+            } else {
                 let _ = api
                     .patch(
                         path,
@@ -91,5 +93,28 @@ impl Api {
             left.pop();
         }
         left
+    }
+}
+
+/// Takes assay's own finalizers out of a namespace's spec: a check that stopped half-way may have left one there.
+async fn release(api: &Api, path: &str) {
+    let Ok(mut found) = api.get(path).await else {
+        return;
+    };
+    let Some(finalizers) = found
+        .body
+        .pointer_mut("/spec/finalizers")
+        .and_then(|list| list.as_array_mut())
+    else {
+        return;
+    };
+    let before = finalizers.len();
+    finalizers.retain(|finalizer| {
+        !finalizer
+            .as_str()
+            .is_some_and(|name| name.starts_with("assay.dev/"))
+    });
+    if finalizers.len() != before {
+        let _ = api.replace(&format!("{path}/finalize"), found.body).await;
     }
 }

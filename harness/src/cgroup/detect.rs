@@ -39,8 +39,6 @@ pub struct V1Mounts {
     pub cpu: PathBuf,
     /// `cpuacct`: CPU time.
     pub cpuacct: Option<PathBuf>,
-    /// `blkio`: IO bytes.
-    pub blkio: Option<PathBuf>,
     /// `pids`: only so that every process is listed in one more place.
     pub pids: Option<PathBuf>,
 }
@@ -51,7 +49,7 @@ impl V1Mounts {
     pub fn distinct(&self) -> Vec<&Path> {
         let mut all = vec![self.memory.as_path(), self.cpu.as_path()];
         all.extend(
-            [&self.cpuacct, &self.blkio, &self.pids]
+            [&self.cpuacct, &self.pids]
                 .into_iter()
                 .flatten()
                 .map(PathBuf::as_path),
@@ -70,7 +68,6 @@ impl V1Mounts {
             memory: f(&self.memory),
             cpu: f(&self.cpu),
             cpuacct: self.cpuacct.as_deref().map(&f),
-            blkio: self.blkio.as_deref().map(&f),
             pids: self.pids.as_deref().map(&f),
         }
     }
@@ -81,7 +78,6 @@ impl V1Mounts {
             memory: root.join("memory"),
             cpu: root.join("cpu"),
             cpuacct: Some(root.join("cpuacct")),
-            blkio: Some(root.join("blkio")),
             pids: Some(root.join("pids")),
         }
     }
@@ -165,7 +161,6 @@ pub fn detect(mountinfo: &str, controllers: impl Fn(&Path) -> String) -> Layout 
             memory,
             cpu,
             cpuacct: controller("cpuacct"),
-            blkio: controller("blkio"),
             pids: controller("pids"),
         })),
         (Some(_), None, _) => Err(
@@ -230,7 +225,7 @@ mod tests {
         };
         assert_eq!(mounts.cpu, Path::new("/sys/fs/cgroup/cpu,cpuacct"));
         assert_eq!(mounts.cpuacct.as_ref(), Some(&mounts.cpu));
-        assert_eq!(mounts.distinct().len(), 4);
+        assert_eq!(mounts.distinct().len(), 3);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use reports::budget::Budget;
 
 pub use detect::{Hierarchy, Layout, Mode, V1Mounts, detect, probe};
-pub use procs::kill_all;
+pub use procs::{beneath as processes_in, kill_all};
 pub use readings::{Counters, Limits};
 pub use remove::remove_folder;
 

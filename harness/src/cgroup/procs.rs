@@ -19,7 +19,7 @@ pub(super) fn tree(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The pids in a folder and beneath it. 0 stands for processes of a foreign pid namespace and is left out.
-pub(super) fn beneath(folder: &Path) -> Vec<i32> {
+pub fn beneath(folder: &Path) -> Vec<i32> {
     let mut pids: Vec<i32> = tree(folder)
         .iter()
         .filter_map(|folder| std::fs::read_to_string(folder.join("cgroup.procs")).ok())

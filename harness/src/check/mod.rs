@@ -12,6 +12,8 @@ mod requirement;
 mod run;
 mod watching;
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 
 use crate::api::mutant::Mutant;
@@ -45,6 +47,8 @@ pub struct Check {
     pub kills: &'static [Mutant],
     /// Why it must run alone, where it must: it reads or changes what belongs to the whole cluster.
     pub serial: Option<&'static str>,
+    /// The least patience that it needs, where what it awaits is slow by design, such as a controller that backs off.
+    pub patience: Duration,
     /// What it does.
     pub run: CheckBody,
 }
@@ -58,6 +62,7 @@ impl Check {
         requires: &[],
         kills: &[],
         serial: None,
+        patience: Duration::ZERO,
         run: |_| Box::pin(async { Err(CheckFault::Errored("the check has no body".to_owned())) }),
     };
 

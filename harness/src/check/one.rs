@@ -52,6 +52,10 @@ pub(super) async fn run_and_remove(
     limits: Limits,
 ) -> Ran {
     let started = Instant::now();
+    let limits = Limits {
+        patience: limits.patience.max(check.patience),
+        ..limits
+    };
     let cx = CheckContext::new(api.clone(), Arc::clone(offer), limits);
     let result = match offer.missing(check.requires) {
         Some(missing) => Err(CheckFault::Skipped(missing)),

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{CheckContext, CheckFault, CheckResult};
-use crate::api::{Collection, Next, Watch, WatchAnswer, WatchEvent};
+use crate::api::{Collection, Next, Request, Watch, WatchAnswer, WatchEvent};
 
 /// An open watch of one check.
 pub struct Watching<'c> {
@@ -22,12 +22,21 @@ impl CheckContext {
         collection: &Collection,
         query: &[(&str, &str)],
     ) -> CheckResult<Watching<'_>> {
+        self.watch_path(Request::get(collection.path()).query(query))
+            .await
+    }
+
+    /// Opens a watch of any path.
+    ///
+    /// # Errors
+    /// Failed when the server refuses it.
+    pub async fn watch_path(&self, request: Request) -> CheckResult<Watching<'_>> {
         self.count();
-        match collection.watch(query).await? {
+        let path = request.path.clone();
+        match self.api().watch(request).await? {
             WatchAnswer::Open(watch) => Ok(Watching { cx: self, watch }),
             WatchAnswer::Refused(answer) => Err(CheckFault::Failed(format!(
-                "watch of {}: expected it to open; seen: {}",
-                collection.path(),
+                "watch of {path}: expected it to open; seen: {}",
                 answer.summary()
             ))),
         }

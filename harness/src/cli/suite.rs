@@ -193,7 +193,7 @@ async fn execute(
             budget: planned.budget.clone(),
             binaries: settings.binaries.clone(),
             // Short, for unix sockets beneath it have at most 107 bytes for their path.
-            work: state.work().join(short(dir.id())).join(nth.to_string()),
+            work: state.work().join(dir.short_id()).join(nth.to_string()),
             keep: args.keep,
             logs,
         };
@@ -234,11 +234,6 @@ fn finish(sink: Sink, cancel: &Cancel, cost: SamplerCost) {
         interrupted: cancel.is_cancelled(),
         observer,
     });
-}
-
-/// The random part of a run's id.
-fn short(run: &str) -> &str {
-    run.rsplit('-').next().unwrap_or(run)
 }
 
 fn find_target(name: &str) -> Result<&'static dyn Target, CommandError> {

@@ -6,10 +6,11 @@ use std::path::Path;
 use reports::metric::Metric;
 
 use super::Sampler;
-use super::file::{Buffer, Source, keyed, number};
+use super::file::{Buffer, Source, keyed};
+use super::process_io::ProcessIo;
 use crate::cgroup::V1Mounts;
 
-/// Reads memory, CPU and IO of one v1 cgroup.
+/// Reads memory, CPU and IO of one v1 cgroup; IO by its processes' own accounts.
 pub struct CgroupV1 {
     buffer: Buffer,
     usage: Source,
@@ -22,7 +23,7 @@ pub struct CgroupV1 {
     swap_failures: Option<Source>,
     cpu: Source,
     cpu_used: Option<Source>,
-    io: Option<Source>,
+    io: ProcessIo,
 }
 
 impl CgroupV1 {
@@ -33,7 +34,6 @@ impl CgroupV1 {
     pub fn open(folders: &V1Mounts) -> io::Result<Self> {
         let memory = |name: &str| Source::open(&folders.memory.join(name));
         let beneath = |folder: Option<&Path>, name: &str| Source::optional(&folder?.join(name));
-        let io = |name| beneath(folders.blkio.as_deref(), name);
         Ok(Self {
             buffer: Buffer::new(),
             usage: memory("memory.usage_in_bytes")?,
@@ -45,8 +45,7 @@ impl CgroupV1 {
             swap_failures: Source::optional(&folders.memory.join("memory.memsw.failcnt")),
             cpu: Source::open(&folders.cpu.join("cpu.stat"))?,
             cpu_used: beneath(folders.cpuacct.as_deref(), "cpuacct.usage"),
-            io: io("blkio.throttle.io_service_bytes_recursive")
-                .or_else(|| io("blkio.throttle.io_service_bytes")),
+            io: ProcessIo::of(&folders.memory),
         })
     }
 }
@@ -94,11 +93,9 @@ impl Sampler for CgroupV1 {
             b"throttled_time" => put(Metric::CpuThrottled, value / 1000), // nanoseconds
             _ => {}
         });
-        if let Some(source) = &self.io {
-            let (read, written) = io_service_bytes(source.read(buffer)?);
-            put(Metric::IoRead, read);
-            put(Metric::IoWritten, written);
-        }
+        let [read, written] = self.io.read(buffer);
+        put(Metric::IoRead, read);
+        put(Metric::IoWritten, written);
         Ok(())
     }
 }
@@ -126,21 +123,6 @@ fn memory_stat(text: &[u8]) -> Memory {
     memory
 }
 
-/// Lines `8:0 Read 4096`; a closing `Total` without a device. Buffered writes that the kernel writes back later
-/// are not seen on v1; those that the process itself flushes (fsync) are.
-fn io_service_bytes(text: &[u8]) -> (u64, u64) {
-    let (mut read, mut written) = (0, 0);
-    for line in text.split(|byte| *byte == b'\n') {
-        let mut fields = line.splitn(3, |byte| *byte == b' ').skip(1);
-        match (fields.next(), fields.next()) {
-            (Some(b"Read"), Some(value)) => read += number(value),
-            (Some(b"Write"), Some(value)) => written += number(value),
-            _ => {}
-        }
-    }
-    (read, written)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,8 +132,7 @@ mod tests {
         V1Mounts {
             memory: root.clone(),
             cpu: root.clone(),
-            cpuacct: Some(root.clone()),
-            blkio: Some(root),
+            cpuacct: Some(root),
             pids: None,
         }
     }
@@ -175,8 +156,7 @@ mod tests {
         assert_eq!(value(Metric::CpuPeriods), Some(120.0));
         assert_eq!(value(Metric::CpuThrottledPeriods), Some(31.0));
         assert_eq!(value(Metric::CpuThrottled), Some(1_234_567.0));
-        assert_eq!(value(Metric::IoRead), Some(4096.0 + 512.0));
-        assert_eq!(value(Metric::IoWritten), Some(8192.0));
+        assert_eq!(value(Metric::IoWritten), Some(0.0));
         assert_eq!(value(Metric::OomKills), Some(2.0));
         assert_eq!(value(Metric::LimitHits), Some(86_835.0));
         assert_eq!(readings.len(), 14);

@@ -6,6 +6,7 @@ mod driver;
 mod file;
 mod pressure;
 mod process;
+mod process_io;
 
 use reports::metric::Metric;
 

@@ -59,6 +59,9 @@ impl Distribution for Script {
     fn database_paths(&self, _: Datastore) -> &'static [&'static str] {
         &[]
     }
+    fn etcd_metrics(&self, _: &ServerSpec<'_>) -> Option<String> {
+        None
+    }
 }
 
 /// A run with a state folder of its own.
@@ -83,7 +86,7 @@ impl Run {
         Ok(Self {
             state,
             scope,
-            target: NativeTarget::default(),
+            target: NativeTarget::OWN,
             cells: std::cell::Cell::new(0),
             _folder: None,
         })

@@ -10,10 +10,6 @@ use crate::record::CellRecord;
 /// Judges memory and CPU against the cell's budget. Silent where the budget is unlimited or the cell was skipped.
 pub struct Budget;
 
-/// How far the kernel lets usage rise above a limit: charges that may not fail (those of a process that is being
-/// killed, among others) are made in any case. Seen: a few pages.
-const OVERSHOOT: f64 = 256.0 * 1024.0;
-
 /// The kernel keeps limits in whole pages; the largest page of a supported board is 64 KiB.
 const PAGE_ROUNDING: u64 = 64 * 1024;
 
@@ -64,13 +60,13 @@ fn peak(peak: Option<&Peak>, limit: u64, evidence: Option<&BudgetEvidence>) -> (
         format::bytes(peak.bytes),
         format::bytes(limit as f64)
     );
-    // Where the kernel enforced the limit, a peak of a few pages more is its own doing: it killed or reclaimed.
-    let allowed = if evidence.is_some_and(|e| e.enforced) {
-        limit as f64 + OVERSHOOT
+    // The kernel charges in batches a CPU, so its own mark may stand a few pages above a limit that it kept.
+    let slack = if evidence.is_some_and(|e| e.enforced) {
+        PAGE_ROUNDING
     } else {
-        limit as f64
+        0
     };
-    if peak.bytes > allowed {
+    if peak.bytes > (limit + slack) as f64 {
         because.push_str(&observed_only(evidence));
         return (Failed, because);
     }
@@ -79,7 +75,10 @@ fn peak(peak: Option<&Peak>, limit: u64, evidence: Option<&BudgetEvidence>) -> (
         return (Errored, because);
     };
     because.push_str(&observed_only(Some(evidence)));
-    if evidence.enforced && evidence.limit_hits == 0 && peak.bytes >= limit as f64 - OVERSHOOT {
+    if evidence.enforced
+        && evidence.limit_hits == 0
+        && peak.bytes >= limit.saturating_sub(PAGE_ROUNDING) as f64
+    {
         // Some kernels (v1 on Linux 6.18) no longer count hits.
         because.push_str("; it stood at the limit and the kernel reclaimed");
     }
@@ -108,7 +107,7 @@ fn observed_only(evidence: Option<&BudgetEvidence>) -> String {
 fn starved(cell: &CellRecord, limit: u64, evidence: Option<&BudgetEvidence>) -> bool {
     let at_limit = cell
         .peak()
-        .is_some_and(|peak| peak.bytes >= limit as f64 - OVERSHOOT);
+        .is_some_and(|peak| peak.bytes >= limit.saturating_sub(PAGE_ROUNDING) as f64);
     evidence.is_some_and(|e| e.enforced && e.never_served())
         && cell.unasked_ends() == 0
         && cell.oom_kills() == 0

@@ -4,12 +4,39 @@
 //! its line in [`AREAS`]. The official source of each test named in `official` was read, or, where a comment says
 //! so, its one-line summary; nothing of it is copied.
 
+mod access;
+mod batch;
 mod configmap;
+mod crd;
 mod discovery;
+mod disruption;
+mod endpoints;
+mod event;
+mod gc;
+mod health;
 mod kinds;
+mod lease;
+mod limitrange;
+mod list;
 mod namespace;
+mod network;
+mod object;
+mod patch;
+mod pod;
+mod podtemplate;
+mod quota;
+mod runtimeclass;
+mod secret;
+mod service;
+mod serviceaccount;
+mod status;
+mod steps;
+mod storage;
+mod table;
 mod version;
+mod walk;
 mod watchers;
+mod workload;
 
 use harness::check::Check;
 
@@ -25,16 +52,108 @@ pub struct Area {
 /// Every area.
 pub const AREAS: &[Area] = &[
     Area {
+        name: "access",
+        checks: access::CHECKS,
+    },
+    Area {
+        name: "batch",
+        checks: batch::CHECKS,
+    },
+    Area {
         name: "configmap",
         checks: configmap::CHECKS,
+    },
+    Area {
+        name: "crd",
+        checks: crd::CHECKS,
     },
     Area {
         name: "discovery",
         checks: discovery::CHECKS,
     },
     Area {
+        name: "disruption",
+        checks: disruption::CHECKS,
+    },
+    Area {
+        name: "endpoints",
+        checks: endpoints::CHECKS,
+    },
+    Area {
+        name: "event",
+        checks: event::CHECKS,
+    },
+    Area {
+        name: "gc",
+        checks: gc::CHECKS,
+    },
+    Area {
+        name: "health",
+        checks: health::CHECKS,
+    },
+    Area {
+        name: "lease",
+        checks: lease::CHECKS,
+    },
+    Area {
+        name: "limitrange",
+        checks: limitrange::CHECKS,
+    },
+    Area {
+        name: "list",
+        checks: list::CHECKS,
+    },
+    Area {
         name: "namespace",
         checks: namespace::CHECKS,
+    },
+    Area {
+        name: "network",
+        checks: network::CHECKS,
+    },
+    Area {
+        name: "object",
+        checks: object::CHECKS,
+    },
+    Area {
+        name: "patch",
+        checks: patch::CHECKS,
+    },
+    Area {
+        name: "pod",
+        checks: pod::CHECKS,
+    },
+    Area {
+        name: "podtemplate",
+        checks: podtemplate::CHECKS,
+    },
+    Area {
+        name: "quota",
+        checks: quota::CHECKS,
+    },
+    Area {
+        name: "runtimeclass",
+        checks: runtimeclass::CHECKS,
+    },
+    Area {
+        name: "secret",
+        checks: secret::CHECKS,
+    },
+    Area {
+        name: "service",
+        checks: service::CHECKS,
+    },
+    Area {
+        name: "serviceaccount",
+        checks: serviceaccount::CHECKS,
+    },
+    Area {
+        name: "storage",
+        checks: storage::CHECKS,
+    },
+    Area {
+        name: "table",
+        checks: table::CHECKS,
     },
     Area {
         name: "version",
@@ -43,6 +162,10 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "watchers",
         checks: watchers::CHECKS,
+    },
+    Area {
+        name: "workload",
+        checks: workload::CHECKS,
     },
 ];
 

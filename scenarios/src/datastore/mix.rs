@@ -263,7 +263,9 @@ fn report(
     }
     let per_write = writes as f64;
     if let Some(bytes) = samples.growth(Metric::IoWritten) {
-        let source = format!("block IO accounting over {writes} writes of {VALUE_BYTES} B");
+        let source = format!(
+            "io.stat on cgroup v2, else write_bytes of the processes; over {writes} writes of {VALUE_BYTES} B"
+        );
         measure("written_per_write", Unit::Bytes, bytes / per_write, &source);
     }
     if let Some(fsyncs) = fsyncs {

@@ -17,6 +17,8 @@ const SETTLE_AT_MOST: Duration = Duration::from_secs(20);
 const WINDOW: Duration = Duration::from_secs(2);
 /// Two windows in a row within this of each other count as settled: thousandths of a CPU.
 const STEADY_MILLI: f64 = 20.0;
+/// Where bytes written are counted: `io.stat` on cgroup v2, the processes' own `write_bytes` elsewhere.
+const WRITES: &str = "io.stat on cgroup v2, else write_bytes of the processes; mean";
 /// How long the idle server is watched.
 const WATCH: Duration = Duration::from_secs(8);
 
@@ -123,7 +125,7 @@ fn record(cx: &ScenarioContext<'_>, samples: &PhaseSamples) -> anyhow::Result<()
             bytes,
             &[],
             Some(count),
-            "block IO accounting, mean",
+            WRITES,
         );
     }
     Ok(())

@@ -8,6 +8,7 @@ mod discovery;
 mod layer;
 mod list;
 mod metadata;
+mod review;
 mod shape;
 mod status;
 mod version;
@@ -27,6 +28,7 @@ pub mod families {
     pub use super::discovery::*;
     pub use super::list::*;
     pub use super::metadata::*;
+    pub use super::review::*;
     pub use super::shape::*;
     pub use super::status::*;
     pub use super::version::*;
@@ -118,6 +120,7 @@ pub fn all() -> Vec<Mutant> {
         discovery::ALL,
         list::ALL,
         metadata::ALL,
+        review::ALL,
         shape::ALL,
         status::ALL,
         version::ALL,

@@ -213,12 +213,17 @@ pub const PROPAGATION_BECOMES_BACKGROUND: Mutant = Mutant {
 fn only_as_if(request: &mut Request, method: &Method, chosen: fn(&Request) -> bool) {
     // Reviews and token requests store nothing anyway, and refuse the parameter in places.
     let stored = !request.path.ends_with("reviews") && !request.path.ends_with("/token");
-    if request.method == *method
-        && stored
-        && chosen(request)
-        && request.parameter("dryRun").is_none()
+    if request.method != *method
+        || !stored
+        || !chosen(request)
+        || request.parameter("dryRun").is_some()
     {
-        request.query.push(("dryRun".to_owned(), "All".to_owned()));
+        return;
+    }
+    // A deletion's options in its body make the server ignore those in the query.
+    match delete_options(request) {
+        Some(options) => _ = options.insert("dryRun".to_owned(), serde_json::json!(["All"])),
+        None => request.query.push(("dryRun".to_owned(), "All".to_owned())),
     }
 }
 

@@ -1,0 +1,150 @@
+//! `assay mutants`: shows that each check can fail, by putting each defect that it declares between it and a
+//! healthy server.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reports::ExitCode;
+use reports::budget::Budget;
+
+use super::CommandError;
+use super::resolve::{self, Chosen};
+use crate::artifact::args::{EtcdArgs, K3sArgs};
+use crate::cancel::Cancel;
+use crate::cell::Cell;
+use crate::check::mutants::{MutantMatrix, run_mutants};
+use crate::check::{Check, Limits, Offer, RunOptions};
+use crate::ready;
+use crate::run_dir::RunDir;
+use crate::scenario::Access;
+use crate::scope::{Scope, StateDir};
+use crate::suite::{Suite, select};
+use crate::target::{Cluster, TARGETS};
+
+/// A server may take that long to become ready.
+const READY_WITHIN: Duration = Duration::from_secs(180);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// auto, k3s or reference.
+    #[arg(long, default_value = "reference")]
+    distribution: String,
+    /// Only checks whose id or title holds this text.
+    #[arg(long)]
+    filter: Option<String>,
+    /// Checks that run at once.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
+    /// Seconds that a check waits for one condition before it fails; the control run waits no longer.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=600))]
+    patience: u64,
+    /// Where the run's folder, with the matrix and the server's log, is made.
+    #[arg(long, default_value = "reports/runs")]
+    out: PathBuf,
+    #[command(flatten)]
+    k3s: K3sArgs,
+    #[command(flatten)]
+    etcd: EtcdArgs,
+}
+
+pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode, CommandError> {
+    let selections = select(suites, "all", args.filter.as_deref()).map_err(CommandError::Usage)?;
+    let checks: Vec<&'static Check> = selections
+        .into_iter()
+        .flat_map(|selection| selection.checks)
+        .collect();
+    if checks.is_empty() {
+        return Err(CommandError::Usage(
+            "the filter selects no check; `assay list` shows them all".into(),
+        ));
+    }
+    let chosen = resolve::distribution(&args.distribution, &args.k3s, &args.etcd, false).await?;
+    let dir =
+        RunDir::create(&args.out).map_err(|error| CommandError::Usage(format!("{error:#}")))?;
+    let cancel = Cancel::on_signals().map_err(anyhow::Error::from)?;
+    let state = StateDir::find()?;
+    let scope = Scope::open(state.root(), dir.id())?;
+    let cell = cell(&chosen, &dir, &state)?;
+    let cluster = TARGETS[0]
+        .provision(&cell, &scope)
+        .await
+        .map_err(|error| CommandError::Errored(error.to_string()))?;
+    let matrix = matrix(cluster.as_ref(), &cell, &dir, &checks, &args, &cancel).await;
+    let leftovers = cluster.destroy().await;
+    scope.close();
+    let matrix = matrix.map_err(|error| CommandError::Errored(format!("{error:#}")))?;
+    let text = matrix.render();
+    fs_err::write(dir.path().join("mutants.txt"), &text).map_err(anyhow::Error::from)?;
+    print!("{text}");
+    for leftover in &leftovers {
+        println!("remains {leftover}");
+    }
+    Ok(if cancel.is_cancelled() {
+        ExitCode::Interrupted
+    } else if !matrix.proven() {
+        ExitCode::CheckFailed
+    } else if !leftovers.is_empty() || !matrix.left.is_empty() {
+        ExitCode::Leftovers
+    } else {
+        ExitCode::Passed
+    })
+}
+
+fn cell(chosen: &Chosen, dir: &RunDir, state: &StateDir) -> Result<Cell, CommandError> {
+    let id = format!("native-{}-mutants", chosen.distribution.name());
+    Ok(Cell {
+        distribution: chosen.distribution,
+        datastore: chosen.distribution.datastores()[0],
+        budget: Budget::unlimited(),
+        binaries: chosen.binaries.clone(),
+        work: state.work().join(dir.short_id()).join("0"),
+        logs: dir.logs(&id)?,
+        id,
+    })
+}
+
+async fn matrix(
+    cluster: &dyn Cluster,
+    cell: &Cell,
+    dir: &RunDir,
+    checks: &[&'static Check],
+    args: &Args,
+    cancel: &Cancel,
+) -> anyhow::Result<MutantMatrix> {
+    let last_seen = Mutex::new(String::new());
+    let waited = ready::wait(
+        cluster,
+        cell.distribution.ready_when(),
+        dir.id(),
+        &last_seen,
+    );
+    let ready = tokio::select! {
+        () = cancel.cancelled() => anyhow::bail!("interrupted while the server started"),
+        exit = cluster.ended() => anyhow::bail!("the server ended before it was ready: {exit:?}; see {}", cluster.log().display()),
+        waited = tokio::time::timeout(READY_WITHIN, waited) => {
+            waited.map_err(|_| anyhow::anyhow!("the server was not ready within {READY_WITHIN:?}; see {}", cluster.log().display()))??
+        }
+    };
+    let Access::Kubernetes(api) = &ready.access else {
+        anyhow::bail!(
+            "{} serves no Kubernetes API, so there is nothing to check",
+            cell.distribution.name()
+        );
+    };
+    let offer = Arc::new(Offer::discover(api, &[]).await?);
+    let limits = Limits {
+        patience: Duration::from_secs(args.patience),
+        ..Limits::default()
+    };
+    let options = RunOptions {
+        jobs: usize::from(args.jobs),
+        limits,
+        offer,
+        cancel: cancel.receiver(),
+    };
+    tokio::select! {
+        matrix = run_mutants(checks, api, &options) => Ok(matrix),
+        exit = cluster.ended() => anyhow::bail!("the server ended while it was checked: {exit:?}; see {}", cluster.log().display()),
+    }
+}

@@ -1,0 +1,114 @@
+//! Steps that many checks take, each asserting what it does.
+
+use harness::api::Collection;
+use harness::api::deadline::Seen;
+use harness::check::{CheckContext, CheckFault, CheckResult};
+use serde_json::{Value, json};
+
+/// POST; gives the stored object.
+pub(crate) async fn create(
+    cx: &CheckContext,
+    collection: &Collection,
+    object: Value,
+) -> CheckResult<Value> {
+    cx.status(
+        &format!("create in {}", collection.path()),
+        201,
+        collection.create(object).await?,
+    )
+}
+
+/// GET; gives the object.
+pub(crate) async fn read(
+    cx: &CheckContext,
+    collection: &Collection,
+    name: &str,
+) -> CheckResult<Value> {
+    cx.status(
+        &format!("get {}", collection.item(name)),
+        200,
+        collection.get(name).await?,
+    )
+}
+
+/// GET, change, PUT; again when somebody else wrote in between, as controllers may.
+pub(crate) async fn update(
+    cx: &CheckContext,
+    collection: &Collection,
+    name: &str,
+    change: impl Fn(&mut Value) + Sync,
+) -> CheckResult<Value> {
+    let (what, change) = (format!("an update of {}", collection.item(name)), &change);
+    cx.wait(&what, || async {
+        let mut object = read(cx, collection, name).await?;
+        change(&mut object);
+        let answer = collection.replace(name, object).await?;
+        match answer.status {
+            200 => Ok(Seen::Done(answer.body)),
+            409 => Ok(Seen::Not(answer.summary())),
+            _ => Err(CheckFault::Failed(format!(
+                "update of {}: expected status 200; seen: {}",
+                collection.item(name),
+                answer.summary()
+            ))),
+        }
+    })
+    .await
+}
+
+/// DELETE, then wait until it is gone.
+pub(crate) async fn delete(cx: &CheckContext, collection: &Collection, name: &str) -> CheckResult {
+    let (item, answer) = (collection.item(name), collection.delete(name).await?);
+    // 202: accepted, and a finalizer or a grace period holds it a little.
+    let accepted = matches!(answer.status, 200 | 202);
+    cx.expect(
+        &format!("delete of {item} to be accepted"),
+        accepted,
+        || answer.summary(),
+    )?;
+    // Gone or marked at once: a deletion that did nothing need not be waited for.
+    let now = collection.get(name).await?;
+    let marked = now.body["metadata"]["deletionTimestamp"].is_string();
+    cx.expect(
+        &format!("{item} to be gone or marked for deletion"),
+        now.status == 404 || marked,
+        || now.summary(),
+    )?;
+    cx.gone(collection, name).await
+}
+
+/// Waits until the collection shows exactly these names under the selector.
+pub(crate) async fn left(
+    cx: &CheckContext,
+    collection: &Collection,
+    selector: &str,
+    names: &[&str],
+) -> CheckResult {
+    let mut expected = names.to_vec();
+    expected.sort_unstable();
+    let expected = &expected;
+    cx.wait(
+        &format!(
+            "{expected:?} alone in {} with {selector}",
+            collection.path()
+        ),
+        || async {
+            let found = cx.names(
+                "list",
+                collection.list(&[("labelSelector", selector)]).await?,
+            )?;
+            Ok(Seen::when(found == *expected, || format!("{found:?}")))
+        },
+    )
+    .await
+}
+
+/// A pod's spec that no kubelet has to run.
+pub(crate) fn pod_spec() -> Value {
+    json!({"containers": [{"name": "main", "image": "registry.invalid/assay:none"}]})
+}
+
+/// A pod template whose pods carry the label `app`.
+pub(crate) fn template(app: &str) -> Value {
+    json!({"metadata": {"labels": {"app": app}}, "spec": pod_spec()})
+}

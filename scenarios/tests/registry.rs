@@ -1,0 +1,125 @@
+//! What keeps the tables honest: nothing vanishes, nothing is misnamed, every official name exists, every check has mutants.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use scenarios::conformance::{AREAS, checks};
+
+/// Files of the folder that are no area.
+const HELPERS: [&str; 5] = ["mod", "kinds", "status", "steps", "walk"];
+
+#[test]
+fn every_file_of_an_area_is_in_the_table() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/conformance");
+    let mut files = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).expect("the folder of areas") {
+        let path = entry.expect("an entry").path();
+        let stem = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default()
+            .to_owned();
+        if !HELPERS.contains(&stem.as_str()) {
+            files.insert(stem);
+        }
+    }
+    let areas = AREAS
+        .iter()
+        .map(|area| area.name.to_owned())
+        .collect::<BTreeSet<_>>();
+    assert_eq!(files, areas);
+    assert_eq!(AREAS.len(), areas.len(), "an area appears twice");
+    assert!(
+        AREAS.iter().all(|area| !area.checks.is_empty()),
+        "an area without checks"
+    );
+}
+
+#[test]
+fn ids_are_unique_and_well_formed() {
+    let mut seen = BTreeSet::new();
+    for area in AREAS {
+        for check in area.checks {
+            let (own, what) = check.id.split_once('/').unwrap_or_default();
+            assert_eq!(own, area.name, "{}", check.id);
+            let kebab = what.split('-').all(|word| {
+                !word.is_empty()
+                    && word
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            });
+            assert!(
+                kebab && what.contains('-'),
+                "{}: not area/what-is-true",
+                check.id
+            );
+            assert!(seen.insert(check.id), "{} appears twice", check.id);
+            assert!(
+                check.title.ends_with('.') && check.title.len() > 20,
+                "{}: the title is no sentence",
+                check.id
+            );
+        }
+    }
+}
+
+#[test]
+fn official_names_exist_and_are_bound_once() {
+    let known = fixtures::official::names();
+    let mut bound = BTreeSet::new();
+    for check in checks() {
+        for name in check.official {
+            assert!(
+                known.iter().any(|official| official.name == *name),
+                "{}: no official test is called {name}",
+                check.id
+            );
+            assert!(bound.insert(name), "{name} is restated twice");
+        }
+    }
+    assert!(
+        bound.len() >= 30,
+        "only {} official tests are restated",
+        bound.len()
+    );
+}
+
+#[test]
+fn every_check_declares_what_it_kills() {
+    let all = harness::api::mutant::all();
+    for check in checks() {
+        assert!(!check.kills.is_empty(), "{} declares no mutant", check.id);
+        for (position, mutant) in check.kills.iter().enumerate() {
+            assert!(
+                all.contains(mutant),
+                "{}: {} is not in the table of mutants",
+                check.id,
+                mutant.name
+            );
+            assert!(
+                !check.kills[..position].contains(mutant),
+                "{}: {} twice",
+                check.id,
+                mutant.name
+            );
+        }
+    }
+    for mutant in &all {
+        assert!(
+            checks().iter().any(|check| check.kills.contains(mutant)),
+            "no check kills {}",
+            mutant.name
+        );
+    }
+}
+
+#[test]
+fn serial_checks_say_why() {
+    for check in checks() {
+        assert!(
+            check.serial.is_none_or(|why| why.len() > 10),
+            "{}",
+            check.id
+        );
+    }
+}
