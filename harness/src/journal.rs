@@ -27,7 +27,7 @@ pub struct Sink {
 
 /// What the writer's thread is told.
 enum Message {
-    Event(Event),
+    Event(Box<Event>),
     /// Nothing counts that comes after this: a task that still holds a sink must not keep the run from ending.
     Close,
 }
@@ -42,11 +42,11 @@ impl Sink {
     pub fn at(&self, at: Instant, cell: Option<&str>, kind: EventKind) {
         let at_ms = at.saturating_duration_since(self.origin).as_secs_f64() * 1e3;
         // The writer ends only after the last sink; a failed write is reported when the journal is closed.
-        let _ = self.sender.send(Message::Event(Event {
+        let _ = self.sender.send(Message::Event(Box::new(Event {
             at_ms,
             cell: cell.map(str::to_owned),
             kind,
-        }));
+        })));
     }
 
     /// A sink for one cell.

@@ -148,10 +148,7 @@ async fn serve(
     let conditions = planned.distribution.ready_when();
     let waited = ready::wait(cluster, conditions, &settings.run, &last_seen);
     let ready = tokio::select! {
-        () = cancel.cancelled() => {
-            evidence(cluster, sink, 0, None, Duration::ZERO);
-            return (Outcome::Errored, Some("interrupted while the server started".into()));
-        }
+        () = cancel.cancelled() => return (Outcome::Errored, Some("interrupted while the server started".into())),
         exit = cluster.ended() => {
             let how = died(cluster, sink, &exit);
             evidence(cluster, sink, 1, None, Duration::ZERO);

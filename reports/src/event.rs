@@ -283,6 +283,12 @@ pub struct BudgetEvidence {
 }
 
 impl BudgetEvidence {
+    /// Whether there was no moment at which the server was ready.
+    #[must_use]
+    pub fn never_served(&self) -> bool {
+        self.hold_ms == 0.0 && self.serving_after_hold.is_none()
+    }
+
     /// The worst of two pieces of evidence on one cell, each field for itself: enforced only if both were,
     /// the greater peak, the greater counts, a limit only where both read one back.
     #[must_use]

@@ -13,6 +13,8 @@ mod interrupt;
 mod keep;
 #[path = "lifecycle/kills.rs"]
 mod kills;
+#[path = "lifecycle/leftovers.rs"]
+mod leftovers;
 #[path = "lifecycle/limits.rs"]
 mod limits;
 #[path = "lifecycle/pairs.rs"]

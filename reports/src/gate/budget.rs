@@ -32,6 +32,14 @@ impl Gate for Budget {
             let what = format!("peak within {}", format::bytes(limit as f64));
             say(what, peak(cell.peak().as_ref(), limit, evidence));
             say("no OOM kill".into(), oom(cell, evidence));
+            if starved(cell, limit, evidence) {
+                let limit = format::bytes(limit as f64);
+                let because = format!(
+                    "it never became ready, with its memory at the limit of {limit}: the kernel took away pages that \
+                     it needed as fast as it read them"
+                );
+                say("ready within its memory".into(), (Failed, because));
+            }
         }
         say("budget in force".into(), in_force(cell, evidence));
         if evidence.is_some_and(|e| e.enforced) {
@@ -67,6 +75,13 @@ fn peak(peak: Option<&Peak>, limit: u64, evidence: Option<&BudgetEvidence>) -> (
         return (Errored, because);
     };
     because.push_str(&observed_only(Some(evidence)));
+    if evidence.enforced
+        && evidence.limit_hits == 0
+        && peak.bytes >= limit.saturating_sub(PAGE_ROUNDING) as f64
+    {
+        // Some kernels (v1 on Linux 6.18) no longer count hits.
+        because.push_str("; it stood at the limit and the kernel reclaimed");
+    }
     if evidence.limit_hits > 0 {
         because.push_str(&format!(
             "; the limit was reached {} and the kernel reclaimed",
@@ -85,6 +100,18 @@ fn observed_only(evidence: Option<&BudgetEvidence>) -> String {
         Some(evidence) if !evidence.enforced => "; observed, not enforced".into(),
         _ => String::new(),
     }
+}
+
+/// A server need not be killed to fail in too little memory: as long as the kernel finds file pages (the program's
+/// own code, say) to take away, it goes on for ever, reading them again and again.
+fn starved(cell: &CellRecord, limit: u64, evidence: Option<&BudgetEvidence>) -> bool {
+    let at_limit = cell
+        .peak()
+        .is_some_and(|peak| peak.bytes >= limit.saturating_sub(PAGE_ROUNDING) as f64);
+    evidence.is_some_and(|e| e.enforced && e.never_served())
+        && cell.unasked_ends() == 0
+        && cell.oom_kills() == 0
+        && at_limit
 }
 
 fn oom(cell: &CellRecord, evidence: Option<&BudgetEvidence>) -> (Outcome, String) {

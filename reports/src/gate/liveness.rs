@@ -1,6 +1,7 @@
 //! The liveness gate: did the server stay up, and did it still answer after the hold period?
 
 use super::{Gate, Verdict, verdict};
+use crate::event::BudgetEvidence;
 use crate::format;
 use crate::outcome::Outcome::{Errored, Failed, Passed, Skipped};
 use crate::record::CellRecord;
@@ -29,7 +30,12 @@ impl Gate for Liveness {
                 let mut because = format!("{ends}, the first: {how}");
                 // A server that ends by itself before it ever served was not provisioned: a wrong binary, a port
                 // in use. Its budget is to blame only where the kernel says so.
-                let outcome = if never_served(cell) && cell.oom_kills() == 0 {
+                let outcome = if cell
+                    .budget
+                    .as_ref()
+                    .is_some_and(BudgetEvidence::never_served)
+                    && cell.oom_kills() == 0
+                {
                     because.push_str("; it had never been ready, and no OOM kill was counted");
                     Errored
                 } else {
@@ -50,11 +56,4 @@ impl Gate for Liveness {
         };
         vec![ends, verdict(self, what, outcome, because)]
     }
-}
-
-/// Whether the evidence says that there was no moment at which the server was ready.
-fn never_served(cell: &CellRecord) -> bool {
-    cell.budget
-        .as_ref()
-        .is_some_and(|evidence| evidence.hold_ms == 0.0 && evidence.serving_after_hold.is_none())
 }

@@ -53,7 +53,7 @@ fn a_good_run_passes() {
 fn each_bad_fact_of_the_budget_flips_its_verdict() {
     let exceeded = ExitCode::BudgetExceeded;
     flips(
-        &evidence(|e| e.peak_bytes = Some((512 << 20) + 1)),
+        &evidence(|e| e.peak_bytes = Some((512 << 20) + (1 << 20))),
         PEAK,
         Failed,
         exceeded,
@@ -103,6 +103,14 @@ fn each_bad_fact_of_the_budget_flips_its_verdict() {
     assert_eq!(bad(&rounded), [], "the kernel rounds to pages");
     let exact = evidence(|e| e.peak_bytes = Some(512 << 20));
     assert_eq!(bad(&exact), [], "at the limit is within it");
+    let page = |enforced| {
+        evidence(|e| {
+            e.peak_bytes = Some((512 << 20) + 4096);
+            e.enforced = enforced;
+        })
+    };
+    assert_eq!(bad(&page(true)), [], "the kernel's own overshoot");
+    flips(&page(false), PEAK, Failed, exceeded);
 }
 
 #[test]

@@ -50,6 +50,38 @@ fn an_oom_kill_is_the_budgets_even_before_it_was_ready() {
     assert_eq!(exit_code(&run), ExitCode::BudgetExceeded);
 }
 
+/// A run whose first cell's server was told to stop after it had not become ready.
+fn never_ready(change: impl FnOnce(&mut BudgetEvidence)) -> RunRecord {
+    let mut run = support::specimen().record();
+    let cell = &mut run.cells[0];
+    cell.outcome = Some(Errored);
+    cell.reason = Some("the server was not ready within 180s".into());
+    let evidence = cell.budget.as_mut().expect("a cell with evidence");
+    evidence.hold_ms = 0.0;
+    evidence.serving_after_hold = None;
+    change(evidence);
+    judge(&mut run);
+    run
+}
+
+#[test]
+fn one_that_never_became_ready_at_its_memory_limit_had_too_little() {
+    let starved = never_ready(|evidence| evidence.peak_bytes = Some((512 << 20) - 4096));
+    assert_eq!(exit_code(&starved), ExitCode::BudgetExceeded);
+    let verdicts = &starved.cells[0].verdicts;
+    let verdict = verdicts
+        .iter()
+        .find(|v| v.what == "ready within its memory");
+    assert_eq!(verdict.expect("a verdict").outcome, Failed);
+    let below = never_ready(|evidence| evidence.peak_bytes = Some(300 << 20));
+    assert_eq!(exit_code(&below), ExitCode::Errored);
+    let observed = never_ready(|evidence| {
+        evidence.peak_bytes = Some(512 << 20);
+        evidence.enforced = false;
+    });
+    assert_eq!(exit_code(&observed), ExitCode::Errored);
+}
+
 #[test]
 fn a_server_that_ended_after_it_was_ready_has_failed() {
     let run = ended(|evidence| {

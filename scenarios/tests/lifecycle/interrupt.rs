@@ -86,7 +86,7 @@ fn the_second_quits_at_once_and_a_sweep_cleans() {
     send(&running, Signal::INT);
     // Recorded when the first signal was heeded, and before the server is told to end.
     awaits(&sandbox, "it stops", |event| {
-        event["event"] == "budget_evidence"
+        event["event"] == "phase_ended"
     });
     send(&running, Signal::INT);
     let ended = running.end();

@@ -13,6 +13,15 @@ pub struct Sandbox {
     folder: tempfile::TempDir,
 }
 
+/// After a failed test its sweeper cleans, as far as it can.
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if std::thread::panicking() && self.path("state").exists() {
+            let _ = self.command(&["sweep"]).output();
+        }
+    }
+}
+
 impl Sandbox {
     pub fn new() -> Self {
         // Short, for unix sockets beneath it; not beneath a folder that a cell empties.
@@ -65,8 +74,8 @@ impl Sandbox {
         let (out, err) = (child.stdout.take(), child.stderr.take());
         Running {
             child,
-            stdout: reader(out.expect("a pipe")),
-            stderr: reader(err.expect("a pipe")),
+            stdout: out.map(reader),
+            stderr: err.map(reader),
         }
     }
 
@@ -117,8 +126,18 @@ fn reader(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<Strin
 /// A started binary.
 pub struct Running {
     pub child: Child,
-    stdout: std::thread::JoinHandle<String>,
-    stderr: std::thread::JoinHandle<String>,
+    stdout: Option<std::thread::JoinHandle<String>>,
+    stderr: Option<std::thread::JoinHandle<String>>,
+}
+
+/// A test that fails must not leave its run behind.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
 }
 
 impl Running {
@@ -128,8 +147,8 @@ impl Running {
         let status = until("assay ends", || self.child.try_wait().expect("a child"));
         let ended = Ended {
             code: status.code(),
-            stdout: self.stdout.join().expect("its output"),
-            stderr: self.stderr.join().expect("its output"),
+            stdout: joined(self.stdout.take()),
+            stderr: joined(self.stderr.take()),
         };
         for text in [&ended.stdout, &ended.stderr] {
             let bad = ["panicked", "RUST_BACKTRACE", "stack backtrace"];
@@ -138,6 +157,11 @@ impl Running {
         }
         ended
     }
+}
+
+fn joined(reader: Option<std::thread::JoinHandle<String>>) -> String {
+    let text = reader.map(|reader| reader.join().expect("its output"));
+    text.unwrap_or_default()
 }
 
 /// A binary that has ended.
