@@ -54,7 +54,8 @@ pub async fn drive(
             }
         };
         for selection in &settings.selections {
-            let outcome = run_checks(settings, selection, access, sink, tap, cancel).await;
+            let lacks = planned.distribution.lacks();
+            let outcome = run_checks(settings, selection, access, lacks, sink, tap, cancel).await;
             note(outcome, Some("see the checks".into()));
             for scenario in &selection.scenarios {
                 let cx = Scene {
@@ -86,6 +87,7 @@ async fn run_checks(
     settings: &RunSettings,
     selection: &Selection,
     access: &Access,
+    lacks: &[&str],
     sink: &CellSink,
     tap: &Tap,
     cancel: &Cancel,
@@ -103,7 +105,7 @@ async fn run_checks(
         &format!("{}/checks", selection.suite),
     );
     let worst = std::sync::Mutex::new(Outcome::Passed);
-    let offer = match check::Offer::discover(api, &[]).await {
+    let offer = match check::Offer::discover(api, lacks).await {
         Ok(offer) => Arc::new(offer),
         Err(error) => {
             sink.warn(format!(

@@ -133,7 +133,7 @@ async fn matrix(
             cell.distribution.name()
         );
     };
-    let offer = Arc::new(Offer::discover(api, &[]).await?);
+    let offer = Arc::new(Offer::discover(api, cell.distribution.lacks()).await?);
     let limits = Limits {
         patience: Duration::from_secs(args.patience),
         ..Limits::default()

@@ -39,7 +39,7 @@ pub const CHECKS: &[Check] = &[
         requires: &[
             Requirement::Resource("v1", "limitranges"),
             Requirement::Resource("v1", "pods"),
-            Requirement::Behaviour("pod-admission"),
+            Requirement::Behaviour("limit-ranges"),
         ],
         kills: &[
             mutant::ERROR_BECOMES_SUCCESS,

@@ -31,7 +31,10 @@ pub const CHECKS: &[Check] = &[
         id: "pod/invalid-sysctls-are-refused",
         title: "A pod with malformed sysctl names is refused, and the refusal names each of them and no valid one.",
         official: &["[sig-node] Sysctls should reject invalid sysctls"],
-        requires: ADMISSION,
+        requires: &[
+            Requirement::Resource("v1", "pods"),
+            Requirement::Behaviour("pod-validation"),
+        ],
         kills: &[mutant::ERROR_BECOMES_SUCCESS, mutant::ERROR_WRONG_REASON],
         run: |cx| Box::pin(sysctls(cx)),
         ..Check::BASE
@@ -40,7 +43,10 @@ pub const CHECKS: &[Check] = &[
         id: "pod/token-is-mounted-unless-opted-out",
         title: "The token volume is in a pod exactly where pod and ServiceAccount together say so: nine combinations.",
         official: &["[sig-auth] ServiceAccounts should allow opting out of API token automount"],
-        requires: ADMISSION,
+        requires: &[
+            Requirement::Resource("v1", "pods"),
+            Requirement::Behaviour("token-mounts"),
+        ],
         kills: &[mutant::SPEC_LOST, mutant::CREATE_NOT_STORED],
         run: |cx| Box::pin(automount(cx)),
         ..Check::BASE
