@@ -17,6 +17,7 @@ use crate::runner::RunSettings;
 use crate::scenario::{Access, Phase, Scenario, ScenarioContext, Tap};
 use crate::suite::Selection;
 use crate::target::{Cluster, Exit};
+use crate::watchdog;
 
 /// No scenario may take longer.
 const SCENARIO_DEADLINE: Duration = Duration::from_secs(600);
@@ -32,6 +33,8 @@ pub enum Driven {
     },
     /// The server ended and nobody had asked it to.
     Died(Exit),
+    /// The server still runs but has stopped answering.
+    Silent(String),
     /// Ctrl-C.
     Interrupted,
 }
@@ -79,6 +82,7 @@ pub async fn drive(
     tokio::select! {
         (outcome, reason) = everything => Driven::Done { outcome, reason: reason.filter(|_| outcome != Outcome::Passed) },
         exit = cluster.ended() => Driven::Died(exit),
+        how = watchdog::silence(access) => Driven::Silent(how),
         () = cancel.cancelled() => Driven::Interrupted,
     }
 }
