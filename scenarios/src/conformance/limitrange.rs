@@ -7,7 +7,7 @@ use harness::api::{Collection, PatchKind};
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
-use super::kinds::{LIMIT_RANGES, PODS};
+use super::kinds::LIMIT_RANGES;
 use super::steps::{create, delete, left, read, update};
 
 /// The area's checks.
@@ -116,7 +116,7 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
 async fn pods(cx: &CheckContext) -> CheckResult {
     let (ranges, all) = (
         cx.collection(LIMIT_RANGES).await?,
-        cx.collection(PODS).await?,
+        super::steps::pods(cx).await?,
     );
     let all = &all;
     let mut watch = cx.watch(&ranges, &[]).await?;

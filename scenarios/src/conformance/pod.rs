@@ -6,7 +6,7 @@ use harness::api::namespace::unique;
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
-use super::kinds::{PODS, PRIORITY_CLASSES, SERVICE_ACCOUNTS};
+use super::kinds::{PRIORITY_CLASSES, SERVICE_ACCOUNTS};
 use super::steps::{create, delete, pod_spec, read, update};
 
 const ADMISSION: &[Requirement] = &[
@@ -76,7 +76,7 @@ pub const CHECKS: &[Check] = &[
 ];
 
 async fn guaranteed(cx: &CheckContext) -> CheckResult {
-    let pods = cx.collection(PODS).await?;
+    let pods = super::steps::pods(cx).await?;
     let amounts = json!({"cpu": "100m", "memory": "100Mi"});
     for (name, resources, class) in [
         (
@@ -105,7 +105,7 @@ async fn guaranteed(cx: &CheckContext) -> CheckResult {
 }
 
 async fn sysctls(cx: &CheckContext) -> CheckResult {
-    let pods = cx.collection(PODS).await?;
+    let pods = super::steps::pods(cx).await?;
     let (bad, good) = (["foo-", "kernel.shmmax.", "bar.."], "kernel.shmmax");
     let mut spec = pod_spec();
     let entries = bad
@@ -141,7 +141,7 @@ async fn sysctls(cx: &CheckContext) -> CheckResult {
 async fn automount(cx: &CheckContext) -> CheckResult {
     let (accounts, pods) = (
         cx.collection(SERVICE_ACCOUNTS).await?,
-        cx.collection(PODS).await?,
+        super::steps::pods(cx).await?,
     );
     let choices = [
         ("default", None),
