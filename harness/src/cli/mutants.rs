@@ -62,8 +62,8 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
     let chosen = resolve::distribution(&args.distribution, &args.k3s, &args.etcd, false).await?;
     let dir =
         RunDir::create(&args.out).map_err(|error| CommandError::Usage(format!("{error:#}")))?;
-    let (_signals, cancel) = Cancel::on_signals().map_err(anyhow::Error::from)?;
-    let state = StateDir::find()?;
+    let (_stop, cancel) = Cancel::on_signals().map_err(anyhow::Error::from)?;
+    let state = super::state_dir()?;
     let scope = Scope::open(state.root(), dir.id())?;
     let cell = cell(&chosen, &dir, &state)?;
     let cluster = TARGETS[0]
@@ -76,9 +76,9 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
     let matrix = matrix.map_err(|error| CommandError::Errored(format!("{error:#}")))?;
     let text = matrix.render();
     fs_err::write(dir.path().join("mutants.txt"), &text).map_err(anyhow::Error::from)?;
-    print!("{text}");
+    crate::output::stdout(&text);
     for leftover in &leftovers {
-        println!("remains {leftover}");
+        crate::output::stdout(format_args!("remains {leftover}\n"));
     }
     Ok(if cancel.is_cancelled() {
         ExitCode::Interrupted
@@ -99,8 +99,8 @@ fn cell(chosen: &Chosen, dir: &RunDir, state: &StateDir) -> Result<Cell, Command
         budget: Budget::unlimited(),
         binaries: chosen.binaries.clone(),
         work: state.work().join(dir.short_id()).join("0"),
-        logs: dir.logs(&id)?,
         keep: false,
+        logs: dir.logs(&id)?,
         id,
     })
 }

@@ -39,7 +39,14 @@ fn both_pass(args: &[&str], codes: &[i32]) {
 fn two_runs_on_the_specimen() {
     if root("two runs side by side") {
         both_pass(
-            &["suite", "conformance", "--distribution", "reference"],
+            &[
+                "suite",
+                "footprint",
+                "--filter",
+                "idle",
+                "--distribution",
+                "reference",
+            ],
             &[0],
         );
     }

@@ -30,7 +30,9 @@ fn the_budget_is_observed_and_said_to_be() {
     command
         .args([
             "suite",
-            "conformance",
+            "footprint",
+            "--filter",
+            "idle",
             "--distribution",
             "reference",
             "--hold",
