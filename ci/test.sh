@@ -17,7 +17,8 @@ cargo fmt --all --check
 step "lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 step "docs"
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+# Private items are documented too, so links to them hold.
+RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 step "build"
 cargo build --workspace --all-targets --locked
 assay=${CARGO_TARGET_DIR:-target}/debug/assay

@@ -1,4 +1,4 @@
-//! Scopes: who owns what. Each resource enters the ledger on disk *before* it is made, so that [`sweep`]
+//! Scopes: who owns what. Each resource enters the ledger on disk *before* it is made, so that [`sweep()`]
 //! finds it after any kind of death.
 
 mod folder;

@@ -39,7 +39,7 @@ pub(crate) const INIT: &str = "__init";
 /// The target `native`.
 #[derive(Debug, Clone)]
 pub struct NativeTarget {
-    /// The program that serves the inner commands of [`crate::internal`]; `None` is this very program, even if
+    /// The program that serves the inner commands of [`crate::internal()`]; `None` is this very program, even if
     /// its file was replaced by a build meanwhile.
     pub helper: Option<PathBuf>,
 }
