@@ -29,6 +29,9 @@ bash ci/expect-report.sh "$scratch/runs/latest"
 step "mutants on the specimen"
 "$assay" mutants --out "$scratch/runs"
 
+step "every suite on a real K3s, where there is one"
+bash ci/k3s.sh "$assay" "$scratch"
+
 step "nothing is left"
 "$assay" sweep
 

@@ -17,6 +17,7 @@ use crate::runner::RunSettings;
 use crate::scenario::{Access, Phase, Scenario, ScenarioContext, Tap};
 use crate::suite::Selection;
 use crate::target::{Cluster, Exit};
+use crate::watchdog;
 
 /// No scenario may take longer.
 const SCENARIO_DEADLINE: Duration = Duration::from_secs(600);
@@ -32,6 +33,8 @@ pub enum Driven {
     },
     /// The server ended and nobody had asked it to.
     Died(Exit),
+    /// The server still runs but has stopped answering.
+    Silent(String),
     /// Ctrl-C.
     Interrupted,
 }
@@ -54,7 +57,8 @@ pub async fn drive(
             }
         };
         for selection in &settings.selections {
-            let outcome = run_checks(settings, selection, access, sink, tap, cancel).await;
+            let lacks = planned.distribution.lacks();
+            let outcome = run_checks(settings, selection, access, lacks, sink, tap, cancel).await;
             note(outcome, Some("see the checks".into()));
             for scenario in &selection.scenarios {
                 let cx = Scene {
@@ -78,6 +82,7 @@ pub async fn drive(
     tokio::select! {
         (outcome, reason) = everything => Driven::Done { outcome, reason: reason.filter(|_| outcome != Outcome::Passed) },
         exit = cluster.ended() => Driven::Died(exit),
+        how = watchdog::silence(access) => Driven::Silent(how),
         () = cancel.cancelled() => Driven::Interrupted,
     }
 }
@@ -86,6 +91,7 @@ async fn run_checks(
     settings: &RunSettings,
     selection: &Selection,
     access: &Access,
+    lacks: &[&str],
     sink: &CellSink,
     tap: &Tap,
     cancel: &Cancel,
@@ -103,7 +109,7 @@ async fn run_checks(
         &format!("{}/checks", selection.suite),
     );
     let worst = std::sync::Mutex::new(Outcome::Passed);
-    let offer = match check::Offer::discover(api, &[]).await {
+    let offer = match check::Offer::discover(api, lacks).await {
         Ok(offer) => Arc::new(offer),
         Err(error) => {
             sink.warn(format!(

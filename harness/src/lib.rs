@@ -34,5 +34,6 @@ pub mod suite;
 mod sys;
 pub mod target;
 pub mod text;
+pub mod watchdog;
 
 pub use internal::internal;

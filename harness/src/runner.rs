@@ -218,6 +218,11 @@ async fn serve(
                 ),
             )
         }
+        Driven::Silent(how) => {
+            let reason = format!("the server {how}; its log: {}", cluster.log().display());
+            sink.warn(format!("the server runs but {how}"));
+            (Some(false), 0, (Outcome::Errored, Some(reason)))
+        }
         Driven::Interrupted => (None, 0, (Outcome::Errored, Some("interrupted".into()))),
     };
     evidence(cluster, sink, restarts, serving, ready_at.elapsed());

@@ -10,6 +10,8 @@ pub mod mutants;
 mod one;
 mod requirement;
 mod run;
+#[cfg(test)]
+mod tests;
 mod watching;
 
 use std::time::Duration;

@@ -112,6 +112,11 @@ pub trait Distribution: Sync {
     fn is_specimen(&self) -> bool {
         false
     }
+    /// Behaviours that it lacks by design, by the names that checks require
+    /// ([`crate::check::Requirement::Behaviour`]): those checks are skipped. Nothing of K3s or Kubernetes belongs here.
+    fn lacks(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// The server's command line. The process must stay in the foreground.
     fn server(&self, spec: &ServerSpec<'_>) -> CommandLine;
     /// How to get at it.

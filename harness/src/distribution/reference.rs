@@ -40,6 +40,19 @@ impl Distribution for Reference {
         true
     }
 
+    /// It runs no controller but those of namespaces, quotas and garbage, and admits pods as they come.
+    fn lacks(&self) -> &'static [&'static str] {
+        &[
+            "disruption-controller",
+            "endpoints-controllers",
+            "event-fields",
+            "limit-ranges",
+            "pod-validation",
+            "token-mounts",
+            "workload-controllers",
+        ]
+    }
+
     fn server(&self, spec: &ServerSpec<'_>) -> CommandLine {
         // On a shared network the kernel chooses the port, so that runs do not meet.
         let listen = if spec.private_network {

@@ -196,7 +196,7 @@ async fn dependents(cx: &CheckContext) -> CheckResult {
 }
 
 async fn circle(cx: &CheckContext) -> CheckResult {
-    let pods = cx.collection(PODS).await?;
+    let pods = super::steps::pods(cx).await?;
     let mut made = Vec::new();
     for name in ["one", "two", "three"] {
         let mut pod = template("circle");

@@ -7,7 +7,7 @@ use harness::api::{Collection, PatchKind};
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
-use super::kinds::{LIMIT_RANGES, PODS};
+use super::kinds::LIMIT_RANGES;
 use super::steps::{create, delete, left, read, update};
 
 /// The area's checks.
@@ -39,7 +39,7 @@ pub const CHECKS: &[Check] = &[
         requires: &[
             Requirement::Resource("v1", "limitranges"),
             Requirement::Resource("v1", "pods"),
-            Requirement::Behaviour("pod-admission"),
+            Requirement::Behaviour("limit-ranges"),
         ],
         kills: &[
             mutant::ERROR_BECOMES_SUCCESS,
@@ -116,7 +116,7 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
 async fn pods(cx: &CheckContext) -> CheckResult {
     let (ranges, all) = (
         cx.collection(LIMIT_RANGES).await?,
-        cx.collection(PODS).await?,
+        super::steps::pods(cx).await?,
     );
     let all = &all;
     let mut watch = cx.watch(&ranges, &[]).await?;

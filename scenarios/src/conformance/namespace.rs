@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use harness::api::deadline::Seen;
 use harness::api::mutant::families as mutant;
 use harness::api::namespace::unique;
 use harness::api::{Collection, PatchKind};
@@ -261,11 +262,13 @@ async fn held(cx: &CheckContext) -> CheckResult {
     cx.refused("a new object in it", 403, "Forbidden", &answer)?;
     // The controller has emptied it as far as it can once the free object is gone.
     cx.gone(&maps, "free").await?;
-    cx.text(
-        "the held object",
-        &read(cx, &maps, "held").await?,
-        "/metadata/deletionTimestamp",
-    )?;
+    // Which of the two the controller deletes first is its own choice.
+    cx.wait("the held object to be marked for deletion", || async {
+        let seen = read(cx, &maps, "held").await?["metadata"].clone();
+        let marked = seen["deletionTimestamp"].is_string();
+        Ok(Seen::when(marked, || seen.to_string()))
+    })
+    .await?;
     read(cx, &all, &name).await?;
     let release = json!({"metadata": {"finalizers": null}});
     cx.status(

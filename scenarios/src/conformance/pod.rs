@@ -6,7 +6,7 @@ use harness::api::namespace::unique;
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
-use super::kinds::{PODS, PRIORITY_CLASSES, SERVICE_ACCOUNTS};
+use super::kinds::{PRIORITY_CLASSES, SERVICE_ACCOUNTS};
 use super::steps::{create, delete, pod_spec, read, update};
 
 const ADMISSION: &[Requirement] = &[
@@ -31,7 +31,10 @@ pub const CHECKS: &[Check] = &[
         id: "pod/invalid-sysctls-are-refused",
         title: "A pod with malformed sysctl names is refused, and the refusal names each of them and no valid one.",
         official: &["[sig-node] Sysctls should reject invalid sysctls"],
-        requires: ADMISSION,
+        requires: &[
+            Requirement::Resource("v1", "pods"),
+            Requirement::Behaviour("pod-validation"),
+        ],
         kills: &[mutant::ERROR_BECOMES_SUCCESS, mutant::ERROR_WRONG_REASON],
         run: |cx| Box::pin(sysctls(cx)),
         ..Check::BASE
@@ -40,7 +43,10 @@ pub const CHECKS: &[Check] = &[
         id: "pod/token-is-mounted-unless-opted-out",
         title: "The token volume is in a pod exactly where pod and ServiceAccount together say so: nine combinations.",
         official: &["[sig-auth] ServiceAccounts should allow opting out of API token automount"],
-        requires: ADMISSION,
+        requires: &[
+            Requirement::Resource("v1", "pods"),
+            Requirement::Behaviour("token-mounts"),
+        ],
         kills: &[mutant::SPEC_LOST, mutant::CREATE_NOT_STORED],
         run: |cx| Box::pin(automount(cx)),
         ..Check::BASE
@@ -70,7 +76,7 @@ pub const CHECKS: &[Check] = &[
 ];
 
 async fn guaranteed(cx: &CheckContext) -> CheckResult {
-    let pods = cx.collection(PODS).await?;
+    let pods = super::steps::pods(cx).await?;
     let amounts = json!({"cpu": "100m", "memory": "100Mi"});
     for (name, resources, class) in [
         (
@@ -99,7 +105,7 @@ async fn guaranteed(cx: &CheckContext) -> CheckResult {
 }
 
 async fn sysctls(cx: &CheckContext) -> CheckResult {
-    let pods = cx.collection(PODS).await?;
+    let pods = super::steps::pods(cx).await?;
     let (bad, good) = (["foo-", "kernel.shmmax.", "bar.."], "kernel.shmmax");
     let mut spec = pod_spec();
     let entries = bad
@@ -135,7 +141,7 @@ async fn sysctls(cx: &CheckContext) -> CheckResult {
 async fn automount(cx: &CheckContext) -> CheckResult {
     let (accounts, pods) = (
         cx.collection(SERVICE_ACCOUNTS).await?,
-        cx.collection(PODS).await?,
+        super::steps::pods(cx).await?,
     );
     let choices = [
         ("default", None),

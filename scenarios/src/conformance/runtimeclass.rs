@@ -6,7 +6,7 @@ use harness::api::namespace::unique;
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::json;
 
-use super::kinds::{PODS, RUNTIME_CLASSES};
+use super::kinds::RUNTIME_CLASSES;
 use super::steps::{create, delete, pod_spec};
 use super::walk::{self, Walk, walk};
 
@@ -59,9 +59,10 @@ const WALK: Walk = Walk {
 };
 
 async fn unknown(cx: &CheckContext) -> CheckResult {
-    let pods = cx.collection(PODS).await?;
+    let pods = super::steps::pods(cx).await?;
     let mut spec = pod_spec();
-    spec["runtimeClassName"] = json!(unique("none"));
+    let class = unique("none");
+    spec["runtimeClassName"] = json!(class);
     let answer = pods
         .create(json!({"metadata": {"name": "pod"}, "spec": spec}))
         .await?;
@@ -70,6 +71,12 @@ async fn unknown(cx: &CheckContext) -> CheckResult {
         403,
         "Forbidden",
         &answer,
+    )?;
+    // Admission forbids for many reasons: it must be this one.
+    cx.expect(
+        "the refusal to name the class",
+        answer.message().contains(&class),
+        || answer.message().to_owned(),
     )?;
     cx.refused(
         "get of the refused pod",
@@ -82,7 +89,7 @@ async fn unknown(cx: &CheckContext) -> CheckResult {
 /// The admission plugin looks into a cache: that may still hold the class for a moment, so a dry run is repeated until it does not.
 async fn deleted(cx: &CheckContext) -> CheckResult {
     let (classes, name) = (cx.collection(RUNTIME_CLASSES).await?, unique("class"));
-    let pods = cx.collection(PODS).await?;
+    let pods = super::steps::pods(cx).await?;
     let mut spec = pod_spec();
     spec["runtimeClassName"] = json!(name);
     let (pods, pod) = (&pods, &json!({"metadata": {"name": "pod"}, "spec": spec}));

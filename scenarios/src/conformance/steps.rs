@@ -2,8 +2,10 @@
 
 use harness::api::Collection;
 use harness::api::deadline::Seen;
-use harness::check::{CheckContext, CheckFault, CheckResult};
+use harness::check::{CheckContext, CheckFault, CheckResult, Requirement};
 use serde_json::{Value, json};
+
+use super::kinds::{PODS, SERVICE_ACCOUNTS};
 
 /// POST; gives the stored object.
 pub(crate) async fn create(
@@ -101,6 +103,24 @@ pub(crate) async fn left(
         },
     )
     .await
+}
+
+/// The pods of the check's own namespace, once it takes any: their admission needs the account `default`, which a
+/// controller makes in each new namespace.
+pub(crate) async fn pods(cx: &CheckContext) -> CheckResult<Collection> {
+    if cx.offer().meets(Requirement::Behaviour("token-mounts")) {
+        let accounts = Collection::new(
+            &cx.api().clean(),
+            SERVICE_ACCOUNTS,
+            Some(cx.namespace().await?),
+        );
+        cx.wait("the account default of the new namespace", || async {
+            let answer = accounts.get("default").await?;
+            Ok(Seen::when(answer.status == 200, || answer.summary()))
+        })
+        .await?;
+    }
+    cx.collection(PODS).await
 }
 
 /// A pod's spec that no kubelet has to run.

@@ -23,7 +23,7 @@ pub struct Mix;
 /// Concurrencies, ascending.
 const CLIENTS: &[usize] = &[1, 4, 16];
 /// Length of each concurrency's interval.
-const INTERVAL: Duration = Duration::from_secs(4);
+const INTERVAL: Duration = Duration::from_secs(3);
 /// A concurrency with fewer answered operations says nothing: the scenario is errored.
 const FLOOR: u64 = 50;
 /// One client's operations, over and over: 4 creates, 8 updates, 4 deletes, 2 lists.

@@ -20,7 +20,7 @@ const STEADY_MILLI: f64 = 20.0;
 /// Where bytes written are counted: `io.stat` on cgroup v2, the processes' own `write_bytes` elsewhere.
 const WRITES: &str = "io.stat on cgroup v2, else write_bytes of the processes; mean";
 /// How long the idle server is watched.
-const WATCH: Duration = Duration::from_secs(8);
+const WATCH: Duration = Duration::from_secs(6);
 
 impl Scenario for Idle {
     fn name(&self) -> &'static str {

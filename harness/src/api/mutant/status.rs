@@ -31,10 +31,9 @@ pub const STATUS_WRITES_MAIN: Mutant = Mutant {
     about: "A write to /status writes spec and metadata instead of the status.",
     make: || {
         Box::new(Asks(|request| {
-            if request.method != Method::GET {
-                if let Some(main) = request.path.strip_suffix("/status") {
-                    request.path = main.to_owned();
-                }
+            let main = request.path.strip_suffix("/status").map(str::to_owned);
+            if let Some(main) = main.filter(|_| request.method != Method::GET) {
+                request.path = main;
             }
         }))
     },
