@@ -60,10 +60,10 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
         ));
     }
     let chosen = resolve::distribution(&args.distribution, &args.k3s, &args.etcd, false).await?;
+    let state = super::state_dir()?;
     let dir =
         RunDir::create(&args.out).map_err(|error| CommandError::Usage(format!("{error:#}")))?;
-    let (_stop, cancel) = Cancel::on_signals().map_err(anyhow::Error::from)?;
-    let state = super::state_dir()?;
+    let (_signals, cancel) = Cancel::on_signals().map_err(anyhow::Error::from)?;
     let scope = Scope::open(state.root(), dir.id())?;
     let cell = cell(&chosen, &dir, &state)?;
     let cluster = TARGETS[0]

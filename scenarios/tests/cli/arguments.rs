@@ -29,7 +29,10 @@ fn unknown_names_are_told_with_the_known_ones() {
         &["suite", "nope"],
         &[
             "no suite \"nope\"",
-            "all, footprint, conformance, datastore",
+            "all, ",
+            "footprint",
+            "conformance",
+            "datastore",
         ],
     );
     let reference = ["suite", "all", "--distribution", "reference"];
