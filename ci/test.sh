@@ -37,4 +37,8 @@ step "nothing is left"
 "$assay" sweep
 
 step "tests"
-cargo test --workspace --locked --no-fail-fast
+cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$scratch/tests.log"
+
+# Many test programs, one line for whoever reads only the end. No test at all is a failure.
+awk '/^test result:/ { passed += $4; failed += $6; skipped += $8 }
+  END { printf "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit passed == 0 || failed > 0 }' "$scratch/tests.log"
