@@ -1,6 +1,6 @@
 //! What a run leaves when it ends in any way: nothing, after a sweep; and nothing of anybody else's is touched.
 //!
-//! `ASSAY_KILLS` is the number of random kills (5), `ASSAY_SEED` their seed. `ASSAY_TEST_K3S=/path/to/k3s` runs the
+//! `ASSAY_KILLS` is the number of random kills (5), `ASSAY_SEED` their seed. `ASSAY_TEST_K3S=/path/to/k3s` with `--ignored` runs the
 //! same on a real K3s. Needs root, for cgroups and namespaces; says so and passes where there is none.
 
 #[path = "lifecycle/bystander.rs"]

@@ -114,6 +114,7 @@ fn kill_9_on_the_specimen() {
 }
 
 #[test]
+#[ignore = "takes minutes on a real K3s: set ASSAY_TEST_K3S=/path/to/k3s and give --ignored"]
 fn kill_9_on_k3s() {
     let Some(k3s) = crate::limits::k3s("kill -9 on K3s") else {
         return;

@@ -53,6 +53,7 @@ fn two_runs_on_the_specimen() {
 }
 
 #[test]
+#[ignore = "takes minutes on a real K3s: set ASSAY_TEST_K3S=/path/to/k3s and give --ignored"]
 fn two_runs_on_k3s() {
     if let Some(k3s) = k3s("two runs on K3s side by side") {
         let args = [
