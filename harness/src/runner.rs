@@ -119,7 +119,12 @@ async fn serve(
     cancel: &Cancel,
     sampler: Option<&Sampling>,
 ) -> (Outcome, Option<String>) {
-    let boot = Phase::begin(sink, tap, "footprint", "cold_start/boot");
+    let name = if cluster.was_there() {
+        "reach/connect"
+    } else {
+        "cold_start/boot"
+    };
+    let boot = Phase::begin(sink, tap, "footprint", name);
     let last_seen = Mutex::new("nothing yet".to_owned());
     let conditions = planned.distribution.ready_when();
     let waited = ready::wait(cluster, conditions, &settings.run, &last_seen);
@@ -149,7 +154,12 @@ async fn serve(
         },
     };
     let ready_at = Instant::now();
-    cold_start::record(cluster, sink, &ready, &boot.end());
+    let boot = boot.end();
+    if cluster.was_there() {
+        cold_start::not_seen(sink);
+    } else {
+        cold_start::record(cluster, sink, &ready, &boot);
+    }
     if let Some(sampler) = sampler {
         sampler.rate.set(Rate::SETTLED_HZ);
     }
