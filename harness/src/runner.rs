@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reports::event::{CellSpec, EventKind};
@@ -14,13 +13,14 @@ use crate::cell::Cell;
 use crate::cold_start;
 use crate::drive::{Driven, drive};
 use crate::journal::CellSink;
+use crate::observer::SamplerCost;
 use crate::plan::PlannedCell;
 use crate::ready;
-use crate::sampler::{Driver, DriverReport, Rate};
+use crate::sampler::{Driver, Rate};
 use crate::scenario::{Phase, Tap};
 use crate::scope::Scope;
 use crate::suite::Selection;
-use crate::target::{Cluster, ProvisionError, Target};
+use crate::target::{Cluster, ProvisionError, Target, Timing};
 use crate::text;
 
 /// What all cells of a run share.
@@ -28,7 +28,7 @@ pub struct RunSettings {
     /// The run's id.
     pub run: String,
     /// Where clusters are made.
-    pub target: &'static dyn Target,
+    pub target: Arc<dyn Target>,
     /// What runs in each cell.
     pub selections: Vec<Selection>,
     /// Resolved binaries.
@@ -43,30 +43,6 @@ pub struct RunSettings {
     pub ready_within: Duration,
     /// How long it must serve after it became ready.
     pub hold: Duration,
-}
-
-/// What the samplers of all cells cost together.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct SamplerCost {
-    /// CPU time, milliseconds.
-    pub cpu_ms: f64,
-    /// Wall time, milliseconds.
-    pub wall_ms: f64,
-    /// Samples.
-    pub samples: u64,
-    /// Worst lateness, milliseconds.
-    pub worst_lateness_ms: f64,
-}
-
-impl SamplerCost {
-    fn add(&mut self, stats: &DriverReport) {
-        self.cpu_ms += stats.cpu.as_secs_f64() * 1e3;
-        self.wall_ms += stats.wall.as_secs_f64() * 1e3;
-        self.samples += stats.samples;
-        self.worst_lateness_ms = self
-            .worst_lateness_ms
-            .max(stats.worst_lateness.as_secs_f64() * 1e3);
-    }
 }
 
 /// Runs one cell from nothing to nothing. Everything that it finds leaves through `sink`.
@@ -261,7 +237,7 @@ async fn hold(
         }
         () = tokio::time::sleep(rest) => {}
     }
-    for process in cluster.processes() {
+    for process in cluster.processes().await {
         let mut readings = vec![(reports::metric::Metric::Rss, process.rss_bytes as f64)];
         readings.extend(
             process
@@ -362,6 +338,10 @@ fn spec(settings: &RunSettings, planned: &PlannedCell, command: Vec<String>) -> 
         distribution: planned.distribution.name().to_owned(),
         version: settings.version.clone(),
         datastore: planned.datastore.to_string(),
+        shape: planned.shape.to_string(),
+        env: planned.env.iter().cloned().collect(),
+        arch: settings.target.arch().map(|arch| arch.to_string()),
+        emulated: settings.target.timing() == Timing::Emulated,
         budget: planned.budget.clone(),
         specimen: planned.distribution.is_specimen(),
         artifacts: settings.artifacts.clone(),

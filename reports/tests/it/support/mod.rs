@@ -79,6 +79,8 @@ impl Journal {
             sampler_cpu_ms: 61.0,
             sampler_wall_ms: 92_000.0,
             samples: 1410,
+            settled_cpu_ms: 44.0,
+            settled_wall_ms: 88_000.0,
             worst_lateness_ms: 4.2,
         };
         self.push(
@@ -112,6 +114,10 @@ pub fn spec(distribution: &str, datastore: &str, budget: Budget) -> CellSpec {
         distribution: distribution.into(),
         version: if specimen { "0.1.0" } else { "v1.36.3+k3s1" }.into(),
         datastore: datastore.into(),
+        shape: "control-plane".into(),
+        env: BTreeMap::new(),
+        arch: Some("amd64".into()),
+        emulated: false,
         budget,
         specimen,
         artifacts: BTreeMap::from([(
