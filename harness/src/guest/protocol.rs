@@ -89,7 +89,9 @@ fn sum(bytes: &[u8]) -> u32 {
         word[..chunk.len()].copy_from_slice(chunk);
         u32::from_be_bytes(word)
     };
-    bytes.chunks(4).fold(0, |sum: u32, chunk| sum.wrapping_add(word(chunk)))
+    bytes
+        .chunks(4)
+        .fold(0, |sum: u32, chunk| sum.wrapping_add(word(chunk)))
 }
 
 /// Finds frames in what arrives.
