@@ -18,6 +18,7 @@ pub mod drive;
 pub mod host;
 mod internal;
 pub mod journal;
+pub mod machine;
 pub mod net;
 pub mod observer;
 pub mod output;
