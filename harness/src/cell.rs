@@ -1,11 +1,31 @@
 //! A cell: one target x distribution x datastore x budget.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use reports::budget::Budget;
 
 use crate::distribution::{Datastore, Distribution};
+
+/// How much of Kubernetes a server is made to run. A closed set, hence an enum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Shape {
+    /// API server, controllers and datastore: no kubelet, so that no pod runs.
+    #[default]
+    ControlPlane,
+    /// The control plane with its kubelet, container runtime and pods.
+    Node,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ControlPlane => "control-plane",
+            Self::Node => "node",
+        })
+    }
+}
 
 /// One cell of the matrix, with everything that its target needs to provision it.
 #[derive(Clone)]
@@ -16,6 +36,10 @@ pub struct Cell {
     pub distribution: &'static dyn Distribution,
     /// What backs it.
     pub datastore: Datastore,
+    /// How much of Kubernetes it runs.
+    pub shape: Shape,
+    /// Variables that the server gets besides its own, such as `GOGC=40`; part of the id.
+    pub env: Vec<(String, String)>,
     /// What it may use.
     pub budget: Budget,
     /// Resolved binaries by the name under which [`Distribution::artifacts`] asks for them.

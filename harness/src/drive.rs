@@ -10,7 +10,7 @@ use reports::outcome::Outcome;
 use crate::api::Request;
 use crate::cancel::Cancel;
 use crate::check::{self, Limits, RunOptions};
-use crate::distribution::{ServerSpec, Surface};
+use crate::distribution::Surface;
 use crate::journal::CellSink;
 use crate::plan::PlannedCell;
 use crate::runner::RunSettings;
@@ -82,7 +82,7 @@ pub async fn drive(
     tokio::select! {
         (outcome, reason) = everything => Driven::Done { outcome, reason: reason.filter(|_| outcome != Outcome::Passed) },
         exit = cluster.ended() => Driven::Died(exit),
-        how = watchdog::silence(access) => Driven::Silent(how),
+        how = watchdog::silence(access, settings.target.patience()) => Driven::Silent(how),
         () = cancel.cancelled() => Driven::Interrupted,
     }
 }
@@ -120,7 +120,7 @@ async fn run_checks(
     };
     let options = RunOptions {
         jobs: settings.jobs,
-        limits: Limits::default(),
+        limits: Limits::default().stretched(settings.target.patience()),
         offer,
         cancel: cancel.receiver(),
     };
@@ -166,7 +166,6 @@ async fn run_scenario(
         Access::Etcd(_) => Surface::EtcdApi,
     };
     let (outcome, reason) = if scenario.surfaces().contains(&surface) {
-        let metrics = etcd_metrics(scene);
         let cx = ScenarioContext {
             cluster: scene.cluster,
             distribution: scene.planned.distribution,
@@ -174,13 +173,14 @@ async fn run_scenario(
             access: scene.access,
             run: &scene.settings.run,
             cancel: scene.cancel,
-            etcd_metrics: metrics.as_deref(),
+            etcd_metrics: scene.cluster.etcd_metrics(),
             suite,
             scenario: scenario.name(),
             sink: scene.sink,
             tap: scene.tap,
         };
-        match tokio::time::timeout(SCENARIO_DEADLINE, scenario.run(&cx)).await {
+        let deadline = SCENARIO_DEADLINE * scene.settings.target.patience();
+        match tokio::time::timeout(deadline, scenario.run(&cx)).await {
             Ok(Ok(())) => (Outcome::Passed, None),
             Ok(Err(error)) => (
                 Outcome::Errored,
@@ -189,7 +189,7 @@ async fn run_scenario(
             ),
             Err(_) => (
                 Outcome::Errored,
-                Some(format!("it did not end within {SCENARIO_DEADLINE:?}")),
+                Some(format!("it did not end within {deadline:?}")),
             ),
         }
     } else {
@@ -209,17 +209,6 @@ async fn run_scenario(
         outcome,
         reason.map(|reason| format!("{suite}/{}: {reason}", scenario.name())),
     )
-}
-
-fn etcd_metrics(scene: &Scene<'_>) -> Option<String> {
-    let address = scene.cluster.address();
-    scene.planned.distribution.etcd_metrics(&ServerSpec {
-        datastore: scene.planned.datastore,
-        data_dir: scene.cluster.data_dir(),
-        address,
-        private_network: !address.is_loopback(),
-        binaries: &scene.settings.binaries,
-    })
 }
 
 /// Asks once whether the server still answers.

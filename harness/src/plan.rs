@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use reports::budget::Budget;
 
+use crate::cell::Shape;
 use crate::distribution::{Datastore, Distribution};
 
 /// A cell that will run.
@@ -16,28 +17,60 @@ pub struct PlannedCell {
     pub distribution: &'static dyn Distribution,
     /// What backs it.
     pub datastore: Datastore,
+    /// How much of Kubernetes it runs.
+    pub shape: Shape,
+    /// Variables that its server gets besides its own.
+    pub env: Vec<(String, String)>,
     /// What it may use.
     pub budget: Budget,
     /// Why it cannot run; then it is skipped with this reason.
     pub skip: Option<String>,
 }
 
-/// Crosses a distribution's datastores with a budget.
+/// What all planned cells have in common.
+pub struct Common<'a> {
+    /// Where they are made.
+    pub target: &'a str,
+    /// What is under test.
+    pub distribution: &'static dyn Distribution,
+    /// How much of Kubernetes they run.
+    pub shape: Shape,
+    /// Variables that their servers get.
+    pub env: &'a [(String, String)],
+    /// What they may use.
+    pub budget: &'a Budget,
+}
+
+impl Common<'_> {
+    /// The id of the cell on `datastore`: what is the default is not named.
+    fn id(&self, datastore: Datastore) -> String {
+        let mut id = format!("{}-{}-{datastore}", self.target, self.distribution.name());
+        if self.shape != Shape::default() {
+            id.push_str(&format!("-{}", self.shape));
+        }
+        id.push_str(&format!("-{}", slug(&self.budget.name)));
+        for (name, value) in self.env {
+            id.push_str(&format!("-{}", slug(&format!("{name}{value}"))));
+        }
+        id
+    }
+}
+
+/// Crosses a distribution's datastores with what the cells have in common.
 ///
 /// `binaries` are the ones that could be resolved; `missing` says of the others why not.
 #[must_use]
 pub fn cells(
-    target: &str,
-    distribution: &'static dyn Distribution,
+    common: &Common<'_>,
     datastores: &[Datastore],
-    budget: &Budget,
     binaries: &BTreeMap<&'static str, PathBuf>,
     missing: &BTreeMap<&'static str, String>,
 ) -> Vec<PlannedCell> {
     datastores
         .iter()
         .map(|&datastore| {
-            let skip = distribution
+            let skip = common
+                .distribution
                 .artifacts()
                 .iter()
                 .filter(|need| need.only_for.is_none_or(|only| only == datastore))
@@ -49,14 +82,12 @@ pub fn cells(
                         .unwrap_or_else(|| format!("{} was not found", need.name))
                 });
             PlannedCell {
-                id: format!(
-                    "{target}-{}-{datastore}-{}",
-                    distribution.name(),
-                    slug(&budget.name)
-                ),
-                distribution,
+                id: common.id(datastore),
+                distribution: common.distribution,
                 datastore,
-                budget: budget.clone(),
+                shape: common.shape,
+                env: common.env.to_vec(),
+                budget: common.budget.clone(),
                 skip,
             }
         })
@@ -86,16 +117,26 @@ mod tests {
         let binaries = BTreeMap::from([("assay", PathBuf::from("/bin/assay"))]);
         let missing = BTreeMap::from([("etcd", "etcd is not on PATH".to_owned())]);
         let both = [Datastore::Sqlite, Datastore::Etcd];
-        let cells = cells(
-            "native",
-            &Reference,
-            &both,
-            &"768Mi/1.5".parse().unwrap(),
-            &binaries,
-            &missing,
+        let budget = "768Mi/1.5".parse().unwrap();
+        let common = Common {
+            target: "native",
+            distribution: &Reference,
+            shape: Shape::ControlPlane,
+            env: &[],
+            budget: &budget,
+        };
+        let planned = cells(&common, &both, &binaries, &missing);
+        assert_eq!(planned[0].id, "native-reference-sqlite-768Mi-1.5");
+        assert_eq!(planned[0].skip, None);
+        assert_eq!(planned[1].skip.as_deref(), Some("etcd is not on PATH"));
+        let other = Common {
+            shape: Shape::Node,
+            env: &[("GOGC".into(), "40".into())],
+            ..common
+        };
+        assert_eq!(
+            other.id(Datastore::Etcd),
+            "native-reference-etcd-node-768Mi-1.5-GOGC40"
         );
-        assert_eq!(cells[0].id, "native-reference-sqlite-768Mi-1.5");
-        assert_eq!(cells[0].skip, None);
-        assert_eq!(cells[1].skip.as_deref(), Some("etcd is not on PATH"));
     }
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reports::event::{CellSpec, EventKind};
@@ -20,7 +19,7 @@ use crate::sampler::{Driver, DriverReport, Rate};
 use crate::scenario::{Phase, Tap};
 use crate::scope::Scope;
 use crate::suite::Selection;
-use crate::target::{Cluster, ProvisionError, Target};
+use crate::target::{Cluster, ProvisionError, Target, Timing};
 use crate::text;
 
 /// What all cells of a run share.
@@ -28,7 +27,7 @@ pub struct RunSettings {
     /// The run's id.
     pub run: String,
     /// Where clusters are made.
-    pub target: &'static dyn Target,
+    pub target: Arc<dyn Target>,
     /// What runs in each cell.
     pub selections: Vec<Selection>,
     /// Resolved binaries.
@@ -261,7 +260,7 @@ async fn hold(
         }
         () = tokio::time::sleep(rest) => {}
     }
-    for process in cluster.processes() {
+    for process in cluster.processes().await {
         let mut readings = vec![(reports::metric::Metric::Rss, process.rss_bytes as f64)];
         readings.extend(
             process
@@ -362,6 +361,10 @@ fn spec(settings: &RunSettings, planned: &PlannedCell, command: Vec<String>) -> 
         distribution: planned.distribution.name().to_owned(),
         version: settings.version.clone(),
         datastore: planned.datastore.to_string(),
+        shape: planned.shape.to_string(),
+        env: planned.env.iter().cloned().collect(),
+        arch: settings.target.arch().map(|arch| arch.to_string()),
+        emulated: settings.target.timing() == Timing::Emulated,
         budget: planned.budget.clone(),
         specimen: planned.distribution.is_specimen(),
         artifacts: settings.artifacts.clone(),

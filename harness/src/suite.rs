@@ -1,6 +1,7 @@
 //! Suites: named sets of checks and scenarios. The `scenarios` crate fills the table.
 
 use crate::check::Check;
+use crate::distribution::{Distribution, Surface};
 use crate::scenario::Scenario;
 
 /// A named set.
@@ -77,4 +78,48 @@ pub fn select(
         ));
     }
     Ok(selected)
+}
+
+/// Leaves out of `all` the suites of which a distribution serves nothing, with a sentence for each. A suite that
+/// was asked for by name is never left out.
+///
+/// # Errors
+/// With a usage message, when nothing remains.
+pub fn served(
+    selections: Vec<Selection>,
+    name: &str,
+    distribution: &dyn Distribution,
+) -> Result<(Vec<Selection>, Vec<String>), String> {
+    let surfaces = distribution.surfaces();
+    let serves = |selection: &Selection| {
+        let checks = !selection.checks.is_empty() && surfaces.contains(&Surface::KubernetesApi);
+        checks
+            || selection.scenarios.iter().any(|scenario| {
+                scenario
+                    .surfaces()
+                    .iter()
+                    .any(|need| surfaces.contains(need))
+            })
+    };
+    let (served, not): (Vec<_>, Vec<_>) = selections.into_iter().partition(serves);
+    let sentence = |selection: &Selection| {
+        format!(
+            "{} serves none of the APIs that the suite {} needs",
+            distribution.name(),
+            selection.suite
+        )
+    };
+    let left_out: Vec<String> = not.iter().map(sentence).collect();
+    match left_out.first() {
+        Some(why) if name != "all" || served.is_empty() => Err(format!(
+            "{why}; choose another distribution or another suite"
+        )),
+        _ => Ok((
+            served,
+            left_out
+                .into_iter()
+                .map(|why| format!("{why}: it was left out"))
+                .collect(),
+        )),
+    }
 }

@@ -17,19 +17,21 @@ const LOOK: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Resolves when the server has been silent for too long, with how long that was and what was seen last.
-pub async fn silence(access: &Access) -> String {
+/// `patience` stretches every span, for servers that run slower.
+pub async fn silence(access: &Access, patience: u32) -> String {
+    let look = LOOK * patience;
     let mut heard = Instant::now();
     loop {
         tokio::time::sleep(PAUSE).await;
-        let seen = match tokio::time::timeout(LOOK, still_serving(access)).await {
+        let seen = match tokio::time::timeout(look, still_serving(access)).await {
             Ok(Ok(())) => {
                 heard = Instant::now();
                 continue;
             }
             Ok(Err(error)) => format!("{error:#}"),
-            Err(_) => format!("no answer within {LOOK:?}"),
+            Err(_) => format!("no answer within {look:?}"),
         };
-        if heard.elapsed() >= SILENCE {
+        if heard.elapsed() >= SILENCE * patience {
             return format!(
                 "has not answered for {} s; last seen: {seen}",
                 heard.elapsed().as_secs()

@@ -160,6 +160,18 @@ pub struct CellSpec {
     pub version: String,
     /// `sqlite`, `etcd`.
     pub datastore: String,
+    /// How much of Kubernetes it runs: `control-plane` or `node`. Empty in journals from before there was a choice.
+    #[serde(default)]
+    pub shape: String,
+    /// Variables that the server gets besides its own, such as `GOGC=40`.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// The machine that it runs on, such as `arm64`, where it is known.
+    #[serde(default)]
+    pub arch: Option<String>,
+    /// Whether it ran under an emulator: then no wall time of it is a performance figure.
+    #[serde(default)]
+    pub emulated: bool,
     /// The budget.
     pub budget: Budget,
     /// Whether it is the built-in specimen, whose figures say nothing about K3s.

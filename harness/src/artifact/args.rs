@@ -81,7 +81,7 @@ impl K3sArgs {
         let version = self.k3s_version.as_deref().map(check_version).transpose()?;
         Ok(K3sRequest {
             flag: self.k3s_binary.clone(),
-            env: std::env::var_os("K3S_BINARY")
+            env: std::env::var_os(variable(arch))
                 .filter(|value| !value.is_empty())
                 .map(PathBuf::from),
             version,
@@ -130,6 +130,16 @@ impl FetchArgs {
             source: self.source.clone(),
         };
         args.request(self.arch.map_or_else(host_arch, Ok)?)
+    }
+}
+
+/// The variable that names a K3s binary for `arch`: a guest of another machine needs another one than this host.
+fn variable(arch: Arch) -> &'static str {
+    match arch {
+        arch if Arch::of_host() == Some(arch) => "K3S_BINARY",
+        Arch::Amd64 => "K3S_BINARY_AMD64",
+        Arch::Arm64 => "K3S_BINARY_ARM64",
+        Arch::Arm => "K3S_BINARY_ARM",
     }
 }
 

@@ -32,6 +32,18 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// With every wait so many times as long, for servers that run slower.
+    #[must_use]
+    pub fn stretched(self, times: u32) -> Self {
+        Self {
+            patience: self.patience * times,
+            whole: self.whole * times,
+            removal: self.removal * times,
+        }
+    }
+}
+
 /// What a check works with.
 pub struct CheckContext {
     api: Api,

@@ -12,7 +12,7 @@ use super::CommandError;
 use super::resolve::{self, Chosen};
 use crate::artifact::args::{EtcdArgs, K3sArgs};
 use crate::cancel::Cancel;
-use crate::cell::Cell;
+use crate::cell::{Cell, Shape};
 use crate::check::mutants::{MutantMatrix, run_mutants};
 use crate::check::{Check, Limits, Offer, RunOptions};
 use crate::ready;
@@ -20,7 +20,8 @@ use crate::run_dir::RunDir;
 use crate::scenario::Access;
 use crate::scope::{Scope, StateDir};
 use crate::suite::{Suite, select};
-use crate::target::{Cluster, TARGETS};
+use crate::target::native::NativeTarget;
+use crate::target::{Cluster, Target};
 
 /// A server may take that long to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(180);
@@ -59,14 +60,21 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
             "the filter selects no check; `assay list` shows them all".into(),
         ));
     }
-    let chosen = resolve::distribution(&args.distribution, &args.k3s, &args.etcd, false).await?;
+    let chosen = resolve::distribution(
+        &args.distribution,
+        &args.k3s,
+        &args.etcd,
+        false,
+        &NativeTarget::OWN,
+    )
+    .await?;
     let state = super::state_dir()?;
     let dir =
         RunDir::create(&args.out).map_err(|error| CommandError::Usage(format!("{error:#}")))?;
     let (_signals, cancel) = Cancel::on_signals().map_err(anyhow::Error::from)?;
     let scope = Scope::open(state.root(), dir.id())?;
     let cell = cell(&chosen, &dir, &state)?;
-    let cluster = TARGETS[0]
+    let cluster = NativeTarget::OWN
         .provision(&cell, &scope)
         .await
         .map_err(|error| CommandError::Errored(error.to_string()))?;
@@ -96,6 +104,8 @@ fn cell(chosen: &Chosen, dir: &RunDir, state: &StateDir) -> Result<Cell, Command
     Ok(Cell {
         distribution: chosen.distribution,
         datastore: chosen.distribution.datastores()[0],
+        shape: Shape::ControlPlane,
+        env: Vec::new(),
         budget: Budget::unlimited(),
         binaries: chosen.binaries.clone(),
         work: state.work().join(dir.short_id()).join("0"),

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use super::CommandError;
 use crate::artifact::args::{EtcdArgs, K3sArgs, host_arch};
 use crate::artifact::{
-    ArtifactError, AutoK3s, Progress, Resolved, find_k3s, progress, resolve_etcd, resolve_k3s,
-    resolve_k3s_auto,
+    Arch, ArtifactError, AutoK3s, Progress, Resolved, find_k3s, progress, resolve_etcd,
+    resolve_k3s, resolve_k3s_auto,
 };
 use crate::distribution::{DISTRIBUTIONS, Distribution};
+use crate::target::Target;
 
 /// A distribution with what it needs.
 pub(super) struct Chosen {
@@ -29,9 +30,10 @@ pub(super) async fn distribution(
     k3s: &K3sArgs,
     etcd: &EtcdArgs,
     dry_run: bool,
+    target: &dyn Target,
 ) -> Result<Chosen, CommandError> {
     if name == "auto" {
-        return auto(k3s, etcd, dry_run).await;
+        return auto(k3s, etcd, dry_run, target).await;
     }
     let Some(distribution) = DISTRIBUTIONS
         .iter()
@@ -46,10 +48,8 @@ pub(super) async fn distribution(
     };
     let progress = progress::on_stderr();
     let mut chosen = Chosen::new(distribution);
-    if needs(distribution, "k3s") {
-        let request = k3s
-            .request(host_arch().map_err(refused)?)
-            .map_err(refused)?;
+    if needs(distribution, "k3s") && !target.supplies("k3s") {
+        let request = k3s.request(arch(target)?).map_err(refused)?;
         if dry_run {
             // A plan downloads nothing.
             match find_k3s(&request, progress.as_ref())
@@ -70,7 +70,7 @@ pub(super) async fn distribution(
             chosen.take_k3s(&found.await.map_err(refused)?);
         }
     }
-    chosen.complete(etcd, progress.as_ref()).await?;
+    chosen.complete(etcd, target, progress.as_ref()).await?;
     if distribution.is_specimen() {
         chosen.warnings.push(specimen_warning(
             "it was asked for with --distribution reference",
@@ -79,11 +79,14 @@ pub(super) async fn distribution(
     Ok(chosen)
 }
 
-async fn auto(k3s: &K3sArgs, etcd: &EtcdArgs, dry_run: bool) -> Result<Chosen, CommandError> {
+async fn auto(
+    k3s: &K3sArgs,
+    etcd: &EtcdArgs,
+    dry_run: bool,
+    target: &dyn Target,
+) -> Result<Chosen, CommandError> {
     let progress = progress::on_stderr();
-    let request = k3s
-        .request(host_arch().map_err(refused)?)
-        .map_err(refused)?;
+    let request = k3s.request(arch(target)?).map_err(refused)?;
     // A plan downloads nothing.
     let found = if dry_run {
         match find_k3s(&request, progress.as_ref())
@@ -110,7 +113,7 @@ async fn auto(k3s: &K3sArgs, etcd: &EtcdArgs, dry_run: bool) -> Result<Chosen, C
             .warnings
             .push(specimen_warning(&format!("K3s could not be had: {why}"))),
     }
-    chosen.complete(etcd, progress.as_ref()).await?;
+    chosen.complete(etcd, target, progress.as_ref()).await?;
     Ok(chosen)
 }
 
@@ -128,6 +131,14 @@ pub(super) fn refused(error: ArtifactError) -> CommandError {
         CommandError::Usage(message)
     } else {
         CommandError::Errored(message)
+    }
+}
+
+/// The machine that a target's servers run on.
+fn arch(target: &dyn Target) -> Result<Arch, CommandError> {
+    match target.arch() {
+        Some(arch) => Ok(arch),
+        None => host_arch().map_err(refused),
     }
 }
 
@@ -168,15 +179,29 @@ impl Chosen {
     async fn complete(
         &mut self,
         etcd: &EtcdArgs,
+        target: &dyn Target,
         progress: &dyn Progress,
     ) -> Result<(), CommandError> {
         if needs(self.distribution, "assay") {
-            let own = std::env::current_exe().map_err(anyhow::Error::from)?;
-            self.binaries.insert("assay", own);
             self.version = env!("CARGO_PKG_VERSION").into();
+            match arch(target) {
+                Ok(arch) if Arch::of_host() != Some(arch) && !target.supplies("assay") => {
+                    let why = format!(
+                        "the specimen is assay itself, and this assay was not built for {arch}"
+                    );
+                    self.missing.insert("assay", why);
+                }
+                _ => {
+                    let own = std::env::current_exe().map_err(anyhow::Error::from)?;
+                    self.binaries.insert("assay", own);
+                }
+            }
         }
-        if needs(self.distribution, "etcd") {
-            match resolve_etcd(&etcd.request(host_arch().map_err(refused)?), progress).await {
+        if needs(self.distribution, "etcd") && target.supplies("etcd") {
+            // The target knows its path and tells its version.
+            self.binaries.insert("etcd", PathBuf::new());
+        } else if needs(self.distribution, "etcd") {
+            match resolve_etcd(&etcd.request(arch(target)?), progress).await {
                 Ok(resolved) => {
                     if !needs(self.distribution, "assay") {
                         self.version.clone_from(&resolved.version);

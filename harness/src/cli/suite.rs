@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reports::budget::Budget;
@@ -12,24 +13,24 @@ use super::resolve::{self, Chosen};
 use super::{CommandError, dry_run, report, state_dir};
 use crate::artifact::args::{EtcdArgs, K3sArgs};
 use crate::cancel::Cancel;
-use crate::cell::Cell;
+use crate::cell::{Cell, Shape};
 use crate::display::Live;
-use crate::distribution::Datastore;
+use crate::distribution::{Datastore, Distribution};
 use crate::journal::{Journal, Sink};
 use crate::observer;
 use crate::output::stdout;
-use crate::plan::{self, PlannedCell};
+use crate::plan::{self, Common, PlannedCell};
 use crate::run_dir::RunDir;
 use crate::runner::{RunSettings, SamplerCost, run_cell};
 use crate::scope::{Scope, StateDir};
-use crate::suite::{Selection, Suite, select};
-use crate::target::{TARGETS, Target};
+use crate::suite::{Selection, Suite, select, served};
+use crate::target::{TARGETS, Target, TargetArgs};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// all, conformance, datastore or footprint.
     suite: String,
-    /// Where the cluster is made.
+    /// Where the cluster is made: native.
     #[arg(long, default_value = "native")]
     target: String,
     /// auto, k3s, reference or etcd. auto is K3s where it can be had, else the built-in specimen.
@@ -41,6 +42,12 @@ pub(super) struct Args {
     /// edge (512 MiB, 1 CPU), server (2 GiB, 2 CPU), unlimited, or MEMORY/CPU such as 768Mi/1.5.
     #[arg(long, default_value = "edge")]
     budget: String,
+    /// How much of Kubernetes the server runs.
+    #[arg(long, value_enum, default_value_t)]
+    shape: Shape,
+    /// A variable for the server, such as GOGC=40; may be given again. It becomes part of the cell's name.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    server_env: Vec<(String, String)>,
     /// Only checks and scenarios whose id or title holds this text.
     #[arg(long)]
     filter: Option<String>,
@@ -69,6 +76,15 @@ pub(super) struct Args {
     k3s: K3sArgs,
     #[command(flatten)]
     etcd: EtcdArgs,
+    #[command(flatten)]
+    places: TargetArgs,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, clap::ValueEnum)]
@@ -93,19 +109,29 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
         .map_err(|error| CommandError::Usage(format!("{error}")))?;
     let selections =
         select(suites, &args.suite, args.filter.as_deref()).map_err(CommandError::Usage)?;
-    let target = find_target(&args.target)?;
+    let target = open_target(&args)?;
     let wanted = wanted_datastores(&args.datastore)?;
-    let chosen =
-        resolve::distribution(&args.distribution, &args.k3s, &args.etcd, args.dry_run).await?;
+    let mut chosen = resolve::distribution(
+        &args.distribution,
+        &args.k3s,
+        &args.etcd,
+        args.dry_run,
+        target.as_ref(),
+    )
+    .await?;
+    let served = served(selections, &args.suite, chosen.distribution);
+    let (selections, left_out) = served.map_err(CommandError::Usage)?;
+    offers_shape(args.shape, target.as_ref(), chosen.distribution)?;
     let datastores = intersect(&wanted, &chosen)?;
-    let planned = plan::cells(
-        target.name(),
-        chosen.distribution,
-        &datastores,
-        &budget,
-        &chosen.binaries,
-        &chosen.missing,
-    );
+    let common = Common {
+        target: target.name(),
+        distribution: chosen.distribution,
+        shape: args.shape,
+        env: &args.server_env,
+        budget: &budget,
+    };
+    let planned = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
+    chosen.warnings.extend(left_out);
     if args.dry_run {
         match args.format {
             Format::Human => stdout(dry_run::text(&planned, &selections, &chosen)),
@@ -141,7 +167,7 @@ async fn execute(
     args: &Args,
     dir: &RunDir,
     state: &StateDir,
-    target: &'static dyn Target,
+    target: Arc<dyn Target>,
     selections: Vec<Selection>,
     planned: &[PlannedCell],
     chosen: Chosen,
@@ -160,6 +186,7 @@ async fn execute(
             message: warning.clone(),
         });
     }
+    let patience = target.patience();
     let settings = RunSettings {
         run: dir.id().to_owned(),
         target,
@@ -168,7 +195,7 @@ async fn execute(
         version: chosen.version,
         artifacts: chosen.artifacts,
         jobs: usize::from(args.jobs),
-        ready_within: Duration::from_secs(args.ready_timeout),
+        ready_within: Duration::from_secs(args.ready_timeout) * patience,
         hold: Duration::from_secs(args.hold),
     };
     let scope = Scope::open(state.root(), dir.id())
@@ -190,6 +217,8 @@ async fn execute(
             id: planned.id.clone(),
             distribution: planned.distribution,
             datastore: planned.datastore,
+            shape: planned.shape,
+            env: planned.env.clone(),
             budget: planned.budget.clone(),
             binaries: settings.binaries.clone(),
             // Short, for unix sockets beneath it have at most 107 bytes for their path.
@@ -236,18 +265,40 @@ fn finish(sink: Sink, cancel: &Cancel, cost: SamplerCost) {
     });
 }
 
-fn find_target(name: &str) -> Result<&'static dyn Target, CommandError> {
-    TARGETS
+fn open_target(args: &Args) -> Result<Arc<dyn Target>, CommandError> {
+    let kind = TARGETS
         .iter()
-        .copied()
-        .find(|target| target.name() == name)
+        .find(|kind| kind.name == args.target)
         .ok_or_else(|| {
-            let known: Vec<_> = TARGETS.iter().map(|target| target.name()).collect();
+            let known: Vec<_> = TARGETS.iter().map(|kind| kind.name).collect();
             CommandError::Usage(format!(
-                "there is no target {name:?}; choose one of {}",
+                "there is no target {:?}; choose one of {}",
+                args.target,
                 known.join(", ")
             ))
-        })
+        })?;
+    (kind.open)(&args.places).map_err(CommandError::Usage)
+}
+
+fn offers_shape(
+    shape: Shape,
+    target: &dyn Target,
+    distribution: &dyn Distribution,
+) -> Result<(), CommandError> {
+    let refuse = |who: &str, shapes: &[Shape]| {
+        let shapes: Vec<_> = shapes.iter().map(ToString::to_string).collect();
+        Err(CommandError::Usage(format!(
+            "{who} does not run the shape {shape}; it runs {}",
+            shapes.join(", ")
+        )))
+    };
+    if !distribution.shapes().contains(&shape) {
+        return refuse(distribution.name(), distribution.shapes());
+    }
+    if !target.shapes().contains(&shape) {
+        return refuse(&format!("the target {}", target.name()), target.shapes());
+    }
+    Ok(())
 }
 
 fn wanted_datastores(names: &[String]) -> Result<Vec<Datastore>, CommandError> {

@@ -52,7 +52,7 @@ impl Distribution for Etcd {
                 .into_iter()
                 .flat_map(|(flag, value)| [flag.to_owned(), value])
                 .collect(),
-            env: Vec::new(),
+            env: spec.env.to_vec(),
         }
     }
 

@@ -67,7 +67,7 @@ impl Distribution for K3s {
         CommandLine {
             program: spec.binaries.get("k3s").cloned().unwrap_or_default(),
             args,
-            env: Vec::new(),
+            env: spec.env.to_vec(),
         }
     }
 

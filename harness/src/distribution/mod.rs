@@ -8,6 +8,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use crate::cell::Shape;
+
 /// What backs the API server. A closed set, hence an enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Datastore {
@@ -35,11 +37,16 @@ pub enum Surface {
     EtcdApi,
 }
 
-/// What a distribution needs to know to give its server's command line.
+/// What a distribution needs to know to give its server's command line. Paths are those of the place where the
+/// server runs: this host's, a container's or a guest's.
 #[derive(Debug, Clone)]
 pub struct ServerSpec<'a> {
     /// What backs it.
     pub datastore: Datastore,
+    /// How much of Kubernetes it runs.
+    pub shape: Shape,
+    /// Variables to set besides the distribution's own.
+    pub env: &'a [(String, String)],
     /// The server's own data folder; exists and is empty.
     pub data_dir: &'a Path,
     /// The address at which assay will reach it.
@@ -106,6 +113,10 @@ pub trait Distribution: Sync {
     fn surfaces(&self) -> &'static [Surface];
     /// The datastores that it can run on, the default first.
     fn datastores(&self) -> &'static [Datastore];
+    /// How much of Kubernetes it can run, the default first.
+    fn shapes(&self) -> &'static [Shape] {
+        &[Shape::ControlPlane]
+    }
     /// The binaries that it needs.
     fn artifacts(&self) -> &'static [ArtifactNeed];
     /// Whether it is the built-in specimen.

@@ -82,7 +82,7 @@ impl Distribution for Reference {
         CommandLine {
             program: spec.binaries.get("assay").cloned().unwrap_or_default(),
             args,
-            env: Vec::new(),
+            env: spec.env.to_vec(),
         }
     }
 

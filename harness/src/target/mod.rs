@@ -1,14 +1,17 @@
 //! Targets: places where a cluster is made.
 
+mod disk;
 pub mod native;
 
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use reports::event::BudgetEvidence;
 
-use crate::cell::Cell;
+use crate::artifact::Arch;
+use crate::cell::{Cell, Shape};
 use crate::distribution::{Access, CommandLine};
 use crate::sampler::Sampler;
 use crate::scope::Scope;
@@ -50,6 +53,22 @@ pub trait Target: Sync {
     fn name(&self) -> &'static str;
     /// Whether wall time there is real.
     fn timing(&self) -> Timing;
+    /// The machine that servers run on there; `None` for one that K3s is not released for.
+    fn arch(&self) -> Option<Arch> {
+        Arch::of_host()
+    }
+    /// How much of Kubernetes can run there.
+    fn shapes(&self) -> &'static [Shape] {
+        &[Shape::ControlPlane]
+    }
+    /// By how much deadlines on this host's clock are stretched, for servers that run slower there.
+    fn patience(&self) -> u32 {
+        1
+    }
+    /// Whether it brings this artifact itself, so that none is looked for on this host.
+    fn supplies(&self, _artifact: &str) -> bool {
+        false
+    }
     /// Provisions a cell: starts its server inside its budget. Returns as soon as the server runs;
     /// readiness is the runner's business.
     fn provision<'a>(
@@ -61,14 +80,18 @@ pub trait Target: Sync {
 
 /// A live cluster.
 pub trait Cluster: Send + Sync {
-    /// The address at which its server is reached from here.
-    fn address(&self) -> IpAddr;
     /// How to get at it; paths are valid here.
     fn access(&self) -> &Access;
+    /// Where etcd's Prometheus metrics are served as seen from here, if they are.
+    fn etcd_metrics(&self) -> Option<&str>;
     /// The command line that was started.
     fn command(&self) -> &CommandLine;
-    /// The server's data folder, valid here.
-    fn data_dir(&self) -> &std::path::Path;
+    /// Bytes of these files and folders under the server's data folder. What is not there counts as nothing.
+    ///
+    /// # Errors
+    /// When the place where they lie cannot be asked.
+    fn disk_usage<'a>(&'a self, relative: &'a [&'static str])
+    -> BoxFuture<'a, anyhow::Result<u64>>;
     /// The server's log file.
     fn log(&self) -> &std::path::Path;
     /// The moment at which the server was executed.
@@ -79,13 +102,32 @@ pub trait Cluster: Send + Sync {
     /// When a source that must exist cannot be opened.
     fn samplers(&self) -> anyhow::Result<Vec<Box<dyn Sampler>>>;
     /// Resident and proportional set size, per process: too dear for the loop, taken at phase ends.
-    fn processes(&self) -> Vec<ProcessMemory>;
+    fn processes(&self) -> BoxFuture<'_, Vec<ProcessMemory>>;
     /// Resolves when the server ends, asked or not. May be called more than once.
     fn ended(&self) -> BoxFuture<'static, Exit>;
     /// What the kernel says of the budget now. `hold_ms`, `serving_after_hold` and `restarts` are the runner's.
     fn budget_evidence(&self) -> BudgetEvidence;
+    /// Runs a program in the place where the server runs.
+    ///
+    /// # Errors
+    /// When the target offers no way to, or the program cannot be started.
+    fn exec<'a>(&'a self, _argv: &'a [&'a str]) -> BoxFuture<'a, anyhow::Result<ExecOutput>> {
+        async { anyhow::bail!("failed to run a program there: this target offers no way to") }
+            .boxed()
+    }
     /// Ends the server and removes everything. Returns what stayed, one line each.
     fn destroy(self: Box<Self>) -> BoxFuture<'static, Vec<String>>;
+}
+
+/// What a program that was run in a cluster's place left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecOutput {
+    /// Its exit code; 128 and the signal's number, where one ended it.
+    pub code: i32,
+    /// Its standard output, capped.
+    pub stdout: Vec<u8>,
+    /// Its standard error, capped.
+    pub stderr: Vec<u8>,
 }
 
 /// The memory of one process.
@@ -101,5 +143,22 @@ pub struct ProcessMemory {
     pub pss_bytes: Option<u64>,
 }
 
+/// A kind of place, as `--target` names it.
+pub struct TargetKind {
+    /// Its name.
+    pub name: &'static str,
+    /// One sentence for people.
+    pub title: &'static str,
+    /// Makes the target with what the command line says of it.
+    ///
+    /// # Errors
+    /// A sentence for the user: what is wrong with the options.
+    pub open: fn(&TargetArgs) -> Result<Arc<dyn Target>, String>,
+}
+
+/// The options of all targets; each target's file owns its own.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct TargetArgs {}
+
 /// The targets that exist.
-pub static TARGETS: &[&dyn Target] = &[&native::NativeTarget::OWN];
+pub static TARGETS: &[TargetKind] = &[native::KIND];

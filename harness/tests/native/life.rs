@@ -10,7 +10,7 @@ use reports::budget::Budget;
 use reports::metric::Metric;
 
 use crate::probe::{SERVE, first_line};
-use crate::specimen::{DEADLINE, Run, block_on, destroy, logged, until};
+use crate::specimen::{DEADLINE, Run, address, block_on, destroy, logged, until};
 use crate::{Outcome, Test};
 
 pub const TESTS: &[Test] = &[
@@ -76,7 +76,11 @@ fn inside() -> Outcome {
             .find_map(|line| line.strip_prefix("fds "))
             .context("no fds")?;
         ensure!(fds.split(' ').count() <= 4, "inherited descriptors: {fds}");
-        ensure!(greeting(cluster.address()).await?.starts_with("pid "));
+        ensure!(
+            greeting(address(cluster.as_ref())?)
+                .await?
+                .starts_with("pid ")
+        );
         ensure!(cluster.budget_evidence().stayed_in_cgroup);
         ensure!(cluster.started().elapsed() < DEADLINE);
         destroy(&run, cluster).await?;
@@ -98,13 +102,11 @@ fn fixed_paths() -> Outcome {
         let script = "set -e; for d in /run /etc/rancher /var/lib/rancher /var/lib/kubelet; do \
                       set -- $d/*; test $# = 1; test ! -e \"$1\"; mkdir -p $d/assay-test/x; done; \
                       test -s /etc/passwd; test -d /var/lib/dpkg -o -d /var/lib/misc -o -d /var/lib/apk; \
-                      touch {data}/mine; echo written; sleep 1000";
+                      printf data >{data}/mine; echo written; sleep 1000";
         let cluster = run.start(script, Budget::edge()).await?;
         logged(cluster.as_ref(), "written").await?;
-        ensure!(
-            cluster.data_dir().join("mine").exists(),
-            "the data folder is not shared"
-        );
+        let mine = cluster.disk_usage(&["mine"]).await?;
+        ensure!(mine == 4, "the data folder is not shared: {mine} bytes");
         ensure!(paths.map(there) == before, "the host's folders changed");
         ensure!(!Path::new("/run/assay-test").exists());
         destroy(&run, cluster).await?;
@@ -155,7 +157,7 @@ fn limits_and_samplers() -> Outcome {
                 "{metric:?} is {value:?}"
             );
         }
-        let processes = cluster.processes();
+        let processes = cluster.processes().await;
         ensure!(
             processes.len() == 2,
             "a shell and a server, not {processes:?}"
@@ -218,11 +220,12 @@ fn side_by_side() -> Outcome {
             two.start(SERVE, Budget::edge())
         );
         let (a, b) = (a?, b?);
-        ensure!(a.address() != b.address());
-        greeting(a.address()).await?;
-        greeting(b.address()).await?;
+        let [at_a, at_b] = [address(a.as_ref())?, address(b.as_ref())?];
+        ensure!(at_a != at_b);
+        greeting(at_a).await?;
+        greeting(at_b).await?;
         destroy(&one, a).await?;
-        greeting(b.address()).await?;
+        greeting(at_b).await?;
         destroy(&two, b).await?;
         one.nothing_stands()?;
         two.nothing_stands()

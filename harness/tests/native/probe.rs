@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use reports::budget::Budget;
 
-use crate::specimen::{Run, block_on, logged};
+use crate::specimen::{Run, address, block_on, logged};
 
 /// A server that ends on SIGTERM, also as the first process of a pid namespace, where the kernel drops signals
 /// without a handler.
@@ -69,9 +69,9 @@ fn observe(state: PathBuf) -> Result<()> {
             println!("source {}", sampler.name());
             sampler.sample(&mut readings)?;
         }
-        println!("address {}", cluster.address());
+        println!("address {}", address(cluster.as_ref())?);
         println!("readings {readings:?}");
-        println!("processes {}", cluster.processes().len());
+        println!("processes {}", cluster.processes().await.len());
         println!(
             "evidence {}",
             serde_json::to_string(&cluster.budget_evidence())?

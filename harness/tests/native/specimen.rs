@@ -104,6 +104,8 @@ impl Run {
             id: format!("native-script-{nth}"),
             distribution: Box::leak(Box::new(script)),
             datastore: Datastore::Sqlite,
+            shape: Default::default(),
+            env: Vec::new(),
             budget,
             binaries: Default::default(),
             work: self.scope.work().join(format!("cell-{nth}")),
@@ -209,4 +211,15 @@ pub fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
         .enable_all()
         .build()?
         .block_on(future)
+}
+
+/// The address that a script was given, which its etcd URL names.
+pub fn address(cluster: &dyn Cluster) -> Result<std::net::IpAddr> {
+    let Access::Etcd { url } = cluster.access() else {
+        anyhow::bail!("a script's access is an etcd URL");
+    };
+    let host = url
+        .strip_prefix("http://")
+        .and_then(|url| url.split(':').next());
+    Ok(host.context("no host in the URL")?.parse()?)
 }

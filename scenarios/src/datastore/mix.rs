@@ -83,7 +83,7 @@ impl Scenario for Mix {
             cx.measure(
                 "database_size",
                 Unit::Bytes,
-                size::database_bytes(cx) as f64,
+                size::database_bytes(cx).await? as f64,
                 &[],
                 source,
             );

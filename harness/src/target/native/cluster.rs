@@ -1,6 +1,5 @@
 //! A live native cluster: watched, measured, destroyed.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +18,7 @@ use super::protocol::{Told, read};
 use crate::distribution::{Access, CommandLine};
 use crate::sampler::{self, Sampler};
 use crate::scope::start_ticks;
+use crate::target::disk::bytes_beneath;
 use crate::target::{Cluster, Exit, ProcessMemory};
 
 /// How long the server may take to end after SIGTERM. K3s takes 0.04 to 2 s.
@@ -46,10 +46,10 @@ struct About {
     keeper_pid: i32,
     at: Instant,
     cgroup: Result<crate::cgroup::Cgroup, String>,
-    address: IpAddr,
     access: Access,
     command: CommandLine,
     data_dir: std::path::PathBuf,
+    etcd_metrics: Option<String>,
     log: std::path::PathBuf,
 }
 
@@ -88,10 +88,10 @@ impl NativeCluster {
                 keeper_pid,
                 at: started.at,
                 cgroup: started.cgroup,
-                address: started.address,
                 access: started.access,
                 command: started.command,
                 data_dir: started.data_dir,
+                etcd_metrics: started.etcd_metrics,
                 log: started.log,
             },
             stdin,
@@ -126,10 +126,6 @@ impl NativeCluster {
 }
 
 impl Cluster for NativeCluster {
-    fn address(&self) -> IpAddr {
-        self.about.address
-    }
-
     fn access(&self) -> &Access {
         &self.about.access
     }
@@ -138,8 +134,18 @@ impl Cluster for NativeCluster {
         &self.about.command
     }
 
-    fn data_dir(&self) -> &Path {
-        &self.about.data_dir
+    fn etcd_metrics(&self) -> Option<&str> {
+        self.about.etcd_metrics.as_deref()
+    }
+
+    fn disk_usage<'a>(
+        &'a self,
+        relative: &'a [&'static str],
+    ) -> BoxFuture<'a, anyhow::Result<u64>> {
+        let data = &self.about.data_dir;
+        let bytes = relative.iter().map(|path| bytes_beneath(&data.join(path)));
+        let bytes = bytes.sum();
+        async move { Ok(bytes) }.boxed()
     }
 
     fn log(&self) -> &Path {
@@ -157,8 +163,8 @@ impl Cluster for NativeCluster {
         }
     }
 
-    fn processes(&self) -> Vec<ProcessMemory> {
-        observe::memory_of(&self.pids())
+    fn processes(&self) -> BoxFuture<'_, Vec<ProcessMemory>> {
+        async { observe::memory_of(&self.pids()) }.boxed()
     }
 
     fn ended(&self) -> BoxFuture<'static, Exit> {

@@ -54,10 +54,10 @@ pub(super) struct Started {
     pub pid: i32,
     pub at: Instant,
     pub cgroup: Result<Cgroup, String>,
-    pub address: IpAddr,
     pub access: crate::distribution::Access,
     pub command: crate::distribution::CommandLine,
     pub data_dir: std::path::PathBuf,
+    pub etcd_metrics: Option<String>,
     pub log: std::path::PathBuf,
 }
 
@@ -87,6 +87,8 @@ async fn launch(
     let address = IpAddr::V4(subnet.map_or(Ipv4Addr::LOCALHOST, Subnet::cell));
     let spec = ServerSpec {
         datastore: cell.datastore,
+        shape: cell.shape,
+        env: &cell.env,
         data_dir: &data_dir,
         address,
         private_network: private,
@@ -94,6 +96,7 @@ async fn launch(
     };
     let command = cell.distribution.server(&spec);
     let access = cell.distribution.access(&spec);
+    let etcd_metrics = cell.distribution.etcd_metrics(&spec);
     let program = preflight::check(&command.program)?;
     forget_cached(&program);
     let log = cell.logs.join("server.log");
@@ -117,10 +120,10 @@ async fn launch(
         pid,
         at,
         cgroup,
-        address,
         access,
         command,
         data_dir,
+        etcd_metrics,
         log,
     })
 }

@@ -21,13 +21,14 @@ mod preflight;
 mod protocol;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::cell::Cell;
 use crate::scope::Scope;
-use crate::target::{Cluster, ProvisionError, Target, Timing};
+use crate::target::{Cluster, ProvisionError, Target, TargetKind, Timing};
 
 pub(crate) use init::init;
 pub(crate) use keeper::keeper;
@@ -35,6 +36,15 @@ pub(crate) use observe::descendants;
 
 pub(crate) const KEEPER: &str = "__keeper";
 pub(crate) const INIT: &str = "__init";
+
+/// This target, in the table.
+pub(super) const KIND: TargetKind = TargetKind {
+    name: NAME,
+    title: "processes of this host, in namespaces and a cgroup of their own",
+    open: |_| Ok(Arc::new(NativeTarget::OWN)),
+};
+
+const NAME: &str = "native";
 
 /// The target `native`.
 #[derive(Debug, Clone)]
@@ -57,7 +67,7 @@ impl NativeTarget {
 
 impl Target for NativeTarget {
     fn name(&self) -> &'static str {
-        "native"
+        NAME
     }
 
     fn timing(&self) -> Timing {

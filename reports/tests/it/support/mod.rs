@@ -112,6 +112,10 @@ pub fn spec(distribution: &str, datastore: &str, budget: Budget) -> CellSpec {
         distribution: distribution.into(),
         version: if specimen { "0.1.0" } else { "v1.36.3+k3s1" }.into(),
         datastore: datastore.into(),
+        shape: "control-plane".into(),
+        env: BTreeMap::new(),
+        arch: Some("amd64".into()),
+        emulated: false,
         budget,
         specimen,
         artifacts: BTreeMap::from([(
