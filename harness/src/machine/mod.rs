@@ -10,6 +10,8 @@ pub mod process;
 pub mod profile;
 pub mod qcow2;
 pub mod qmp;
+#[cfg(test)]
+mod qmp_test;
 
 pub use boot::{Machine, Surroundings, may_use_tap};
 pub use command::{Disk, DiskFormat, MachineSpec, Nic, TimeMode, USER_GATEWAY, USER_GUEST};

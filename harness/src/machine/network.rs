@@ -54,9 +54,7 @@ impl Network {
     pub fn reach(&self, port: u16) -> Option<(Ipv4Addr, u16)> {
         match self {
             Self::Private { subnet, .. } => Some((subnet.cell(), port)),
-            Self::Forwarded { ports } => {
-                ports.get(&port).map(|host| (Ipv4Addr::LOCALHOST, *host))
-            }
+            Self::Forwarded { ports } => ports.get(&port).map(|host| (Ipv4Addr::LOCALHOST, *host)),
         }
     }
 
@@ -71,9 +69,9 @@ impl Network {
         let port = uri
             .port_u16()
             .with_context(|| format!("failed to read the address {url}: it names no port"))?;
-        let (address, port) = self
-            .reach(port)
-            .with_context(|| format!("failed to reach port {port} of the guest: it is not forwarded"))?;
+        let (address, port) = self.reach(port).with_context(|| {
+            format!("failed to reach port {port} of the guest: it is not forwarded")
+        })?;
         let path = match uri.path() {
             "/" if !url.ends_with('/') => "",
             path => path,

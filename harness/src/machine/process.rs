@@ -21,6 +21,8 @@ pub(crate) const EMULATOR: &str = "__emulator";
 const GO: &str = "go";
 /// From execution to an answer on QMP: 0.1 s on a quiet host, with an image of 1 GiB.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+/// An emulator that broke its socket has this long to end.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(2);
 /// How long a killed emulator may take to go: it has its guest's memory to give back.
 const GONE_WITHIN: Duration = Duration::from_secs(15);
 
@@ -157,13 +159,20 @@ impl Emulator {
         mut ended: watch::Receiver<Option<Ended>>,
         log: &Path,
     ) -> Result<Qmp> {
-        tokio::select! {
-            qmp = Qmp::connect(socket, ANSWERS_WITHIN) => Ok(qmp?),
-            _ = ended.wait_for(Option::is_some) => bail!(
-                "failed to start the emulator: it ended at once; its last words: {}",
-                crate::text::last_words(log)
-            ),
-        }
+        let failed = tokio::select! {
+            qmp = Qmp::connect(socket, ANSWERS_WITHIN) => match qmp {
+                Ok(qmp) => return Ok(qmp),
+                Err(error) => error.to_string(),
+            },
+            _ = ended.wait_for(Option::is_some) => "it ended at once".to_owned(),
+        };
+        // QEMU opens its socket before it reads the kernel, so the socket may break first: its own words, which
+        // are complete when it has ended, say more.
+        let _ = tokio::time::timeout(LAST_WORDS_WITHIN, ended.wait_for(Option::is_some)).await;
+        bail!(
+            "failed to start the emulator: {failed}; its last words: {}",
+            crate::text::last_words(log)
+        )
     }
 
     /// Its control socket.
