@@ -35,6 +35,7 @@ pub mod suite;
 mod sys;
 pub mod target;
 pub mod text;
+pub mod thrash;
 pub mod watchdog;
 
 pub use internal::internal;

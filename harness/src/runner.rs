@@ -295,6 +295,11 @@ struct Sampling {
     rate: Rate,
 }
 
+/// Sources that see the host, not the system under test: their figures never mix with its own.
+fn is_observer(source: &str) -> bool {
+    source == "host-pressure" || source.starts_with(reports::figures::OBSERVER)
+}
+
 fn start_sampler(cluster: &dyn Cluster, sink: &CellSink, tap: &Tap) -> anyhow::Result<Sampling> {
     let (sink, tap) = (sink.clone(), tap.clone());
     let rate = Rate::new(Rate::STARTING_HZ);
@@ -302,7 +307,7 @@ fn start_sampler(cluster: &dyn Cluster, sink: &CellSink, tap: &Tap) -> anyhow::R
         cluster.samplers()?,
         rate.clone(),
         Box::new(move |at, source: &str, readings| {
-            if source != "host-pressure" {
+            if !is_observer(source) {
                 tap.push(at, &readings);
             }
             sink.at(

@@ -35,6 +35,8 @@ pub struct Disk {
     pub format: DiskFormat,
     /// Whether the guest may not write.
     pub read_only: bool,
+    /// The serial number that the guest sees, by which it knows the disk; 20 bytes at most.
+    pub serial: &'static str,
 }
 
 /// What a disk file holds.
@@ -208,7 +210,11 @@ impl MachineSpec {
                     escaped(&disk.file)?
                 ),
             );
-            args.pair("-device", format!("virtio-blk-pci,drive=disk{nth}"));
+            let serial = disk.serial;
+            args.pair(
+                "-device",
+                format!("virtio-blk-pci,drive=disk{nth},serial={serial}"),
+            );
         }
         Ok(())
     }
@@ -308,6 +314,7 @@ mod tests {
                 file: "/w/a,b.qcow2".into(),
                 format: DiskFormat::Qcow2,
                 read_only: false,
+                serial: "assay-root",
             }],
             nics: vec![Nic::User {
                 forwards: vec![(40001, 6443)],
@@ -327,7 +334,7 @@ mod tests {
             "-M virt -accel tcg,tb-size=256 -cpu cortex-a72 -m 512 -smp 1 -nodefaults -display none -no-reboot",
             "-append console=ttyAMA0 panic=-1 quiet nokaslr assay.data=/dev/vdc",
             "-chardev socket,id=port0,path=/w/0/assay.ctl,server=on,wait=off -device virtserialport,chardev=port0,name=assay.ctl",
-            "-drive file=/w/a,,b.qcow2,if=none,id=disk0,format=qcow2,cache=writeback,readonly=off -device virtio-blk-pci,drive=disk0",
+            "-drive file=/w/a,,b.qcow2,if=none,id=disk0,format=qcow2,cache=writeback,readonly=off -device virtio-blk-pci,drive=disk0,serial=assay-root",
             "-netdev user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:40001-:6443",
         ] {
             assert!(line.contains(part), "{part} is not in {line}");

@@ -167,7 +167,8 @@ fn run(mut samplers: Vec<Box<dyn Sampler>>, rate: &Rate, mut sink: Sink) -> Driv
             let now = Instant::now();
             let alive = sampler.sample(&mut readings).is_ok();
             // Half a reading of a vanishing source would look like a whole one.
-            if alive {
+            // Nor is there anything to tell where a source that is fed from elsewhere has got nothing new.
+            if alive && !readings.is_empty() {
                 sink(now, sampler.name(), readings);
             }
             alive

@@ -15,6 +15,7 @@ use crate::cell::{Cell, Shape};
 use crate::distribution::{Access, CommandLine};
 use crate::sampler::Sampler;
 use crate::scope::Scope;
+use crate::thrash::Thrash;
 
 /// Whether wall time on a target is a real machine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +108,14 @@ pub trait Cluster: Send + Sync {
     fn ended(&self) -> BoxFuture<'static, Exit>;
     /// What the kernel says of the budget now. `hold_ms`, `serving_after_hold` and `restarts` are the runner's.
     fn budget_evidence(&self) -> BudgetEvidence;
+    /// Whether the server has been thrashing since it was last heard, as far as this place can tell.
+    fn thrash(&self, _silent_since: Instant) -> Option<Thrash> {
+        None
+    }
+    /// Why there is no cold start to measure, where the server was not started but restored.
+    fn restored(&self) -> Option<&str> {
+        None
+    }
     /// Runs a program in the place where the server runs.
     ///
     /// # Errors
