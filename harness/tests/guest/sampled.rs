@@ -1,0 +1,3 @@
+//! The stream of samples.
+use crate::Test;
+pub const TESTS: &[Test] = &[];
