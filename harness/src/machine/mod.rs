@@ -12,6 +12,7 @@ pub mod qcow2;
 pub mod qmp;
 #[cfg(test)]
 mod qmp_test;
+mod state;
 
 pub use boot::{Machine, Surroundings, may_use_tap};
 pub use command::{Disk, DiskFormat, MachineSpec, Nic, TimeMode, USER_GATEWAY, USER_GUEST};
@@ -20,3 +21,4 @@ pub use network::{Network, NetworkRequest};
 pub use process::{Emulator, Ended, find_emulator};
 pub use profile::{Profile, Size};
 pub use qmp::{Qmp, QmpError, QmpEvent};
+pub use state::{SavedState, StateStore, state_key};

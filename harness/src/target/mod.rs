@@ -2,6 +2,7 @@
 
 mod disk;
 pub mod native;
+pub mod qemu;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -87,6 +88,10 @@ pub trait Cluster: Send + Sync {
     fn etcd_metrics(&self) -> Option<&str>;
     /// The command line that was started.
     fn command(&self) -> &CommandLine;
+    /// What the record shows of the place besides the binaries' origins: a key and a few words.
+    fn facts(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
     /// Bytes of these files and folders under the server's data folder. What is not there counts as nothing.
     ///
     /// # Errors
@@ -167,7 +172,11 @@ pub struct TargetKind {
 
 /// The options of all targets; each target's file owns its own.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct TargetArgs {}
+pub struct TargetArgs {
+    /// The emulated machine.
+    #[command(flatten)]
+    pub qemu: qemu::QemuArgs,
+}
 
 /// The targets that exist.
-pub static TARGETS: &[TargetKind] = &[native::KIND];
+pub static TARGETS: &[TargetKind] = &[native::KIND, qemu::KIND];
