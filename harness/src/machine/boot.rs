@@ -25,9 +25,37 @@ pub struct Surroundings {
     pub scope: Scope,
 }
 
-/// A running machine.
+/// What stands in the ledger for a machine's network until this is dropped.
+struct Held(Scope, Option<Resource>);
+
+impl Held {
+    /// The device went with its emulator; this finds it gone and strikes it out.
+    async fn release(mut self) -> Option<String> {
+        let resource = self.1.take()?;
+        let (scope, words) = (self.0.clone(), resource.describe());
+        tokio::task::spawn_blocking(move || scope.release(&resource))
+            .await
+            .map_err(|error| error.to_string())
+            .and_then(|released| released)
+            .err()
+            .map(|reason| format!("{words}: {reason}"))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(resource) = self.1.take() {
+            // What stays is in the ledger.
+            let _ = self.0.release(&resource);
+        }
+    }
+}
+
+/// A running machine. Dropped, it is ended.
 pub struct Machine {
+    // Dropped in this order: the device goes with the emulator.
     emulator: Emulator,
+    held: Held,
     network: Network,
     spec: MachineSpec,
     surroundings: Surroundings,
@@ -49,17 +77,19 @@ impl Machine {
             tries += 1;
             let reserved = Reserved::new(request, &surroundings.scope).await?;
             let resource = reserved.network.resource();
+            let held = Held(surroundings.scope.clone(), resource);
             match start(&spec, reserved, &surroundings).await {
                 Ok((emulator, network)) => {
                     return Ok(Self {
                         emulator,
+                        held,
                         network,
                         spec,
                         surroundings,
                     });
                 }
                 Err(error) => {
-                    release(&surroundings.scope, resource).await;
+                    held.release().await;
                     if tries == TRIES || !format!("{error:#}").contains(PORT_TAKEN) {
                         return Err(error);
                     }
@@ -94,6 +124,7 @@ impl Machine {
     pub async fn power_cut(self) -> Result<Self> {
         let Self {
             emulator,
+            held,
             network,
             mut spec,
             surroundings,
@@ -111,7 +142,7 @@ impl Machine {
                 ports: ports.keys().copied().collect(),
             },
         };
-        release(&surroundings.scope, network.resource()).await;
+        held.release().await;
         spec.incoming = None;
         Self::boot(spec, &request, surroundings).await
     }
@@ -119,7 +150,7 @@ impl Machine {
     /// Ends it. Returns what stayed, one line each.
     pub async fn end(self) -> Vec<String> {
         let mut stayed: Vec<String> = self.emulator.cut().await.err().into_iter().collect();
-        stayed.extend(release(&self.surroundings.scope, self.network.resource()).await);
+        stayed.extend(self.held.release().await);
         stayed
     }
 }
@@ -136,19 +167,6 @@ async fn start(
     let emulator = Emulator::start(helper, &spec, log, scope).await?;
     let network = reserved.settle().await?;
     Ok((emulator, network))
-}
-
-/// The device went with its emulator; this finds it gone and strikes it out.
-async fn release(scope: &Scope, resource: Option<Resource>) -> Option<String> {
-    let resource = resource?;
-    let scope = scope.clone();
-    let words = resource.describe();
-    tokio::task::spawn_blocking(move || scope.release(&resource))
-        .await
-        .map_err(|error| error.to_string())
-        .and_then(|released| released)
-        .err()
-        .map(|reason| format!("{words}: {reason}"))
 }
 
 /// Whether this process may make TAP devices.

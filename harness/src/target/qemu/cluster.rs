@@ -13,11 +13,11 @@ use tokio::task::AbortHandle;
 
 use super::evidence::Evidence;
 use super::follow::LogFollower;
-use super::provision::{DATA_DIR, SAMPLES_PORT, SERVER_LOG};
-use super::samplers::GuestStream;
+use super::provision::{DATA_DIR, SERVER_LOG};
+use super::samplers::watched;
 use crate::cell::Cell;
 use crate::distribution::{Access, CommandLine};
-use crate::guest::{Control, Exec, Hello};
+use crate::guest::{Control, Exec, Hello, Samples};
 use crate::machine::{Ended, Machine, Size};
 use crate::sampler::{EmulatorProcess, Sampler};
 use crate::target::native::Holdings;
@@ -32,6 +32,7 @@ pub(super) struct Running {
     pub machine: Machine,
     pub control: Control,
     pub hello: Hello,
+    pub samples: Samples,
     pub pid: i32,
     pub at: Instant,
     pub access: Access,
@@ -54,7 +55,7 @@ pub(super) struct QemuCluster {
     /// Thousandths of a CPU, where the server's cgroup holds it below what the machine has.
     part_of_a_cpu: Option<u64>,
     evidence: Evidence,
-    stream: GuestStream,
+    samples: Samples,
     follower: Arc<Mutex<LogFollower>>,
     ended: watch::Receiver<Option<Exit>>,
     watcher: AbortHandle,
@@ -69,6 +70,7 @@ impl QemuCluster {
             machine,
             control,
             hello: _,
+            samples,
             pid,
             at,
             access,
@@ -76,8 +78,6 @@ impl QemuCluster {
             command,
             log,
         } = running;
-        let evidence = Evidence::default();
-        let stream = GuestStream::follow(machine.spec().port(SAMPLES_PORT), evidence.clone());
         let follower = LogFollower::new(control.clone(), SERVER_LOG, log.clone());
         let follower = Arc::new(Mutex::new(follower));
         tokio::spawn(LogFollower::run(Arc::clone(&follower), control.clone()));
@@ -103,8 +103,8 @@ impl QemuCluster {
                 .budget
                 .cpu_milli
                 .filter(|milli| !milli.is_multiple_of(1000)),
-            evidence,
-            stream,
+            evidence: Evidence::default(),
+            samples,
             follower,
             ended,
             watcher,
@@ -192,7 +192,7 @@ impl Cluster for QemuCluster {
     }
 
     fn samplers(&self) -> anyhow::Result<Vec<Box<dyn Sampler>>> {
-        let mut samplers = self.stream.samplers();
+        let mut samplers = watched(&self.samples, &self.evidence);
         samplers.push(Box::new(EmulatorProcess::open(
             self.machine.emulator().pid(),
         )?));

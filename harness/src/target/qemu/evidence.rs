@@ -19,8 +19,6 @@ pub(super) struct MachineReading {
     pub major_faults: Option<u64>,
     /// `pgscan_kswapd` and `pgscan_direct`.
     pub scanned: Option<u64>,
-    /// `allocstall_*`: how often an allocation had to wait for reclaim.
-    pub stalls: Option<u64>,
 }
 
 /// What has been seen so far; shared with the task that reads the records.
@@ -31,7 +29,6 @@ pub(super) struct Evidence(Arc<Mutex<Seen>>);
 struct Seen {
     lowest_available: Option<u64>,
     oom_kills: u64,
-    stalls: u64,
     paging: PagingLog,
 }
 
@@ -43,7 +40,6 @@ impl Evidence {
             *lowest = available.min(*lowest);
         }
         seen.oom_kills = seen.oom_kills.max(reading.oom_kills.unwrap_or(0));
-        seen.stalls = seen.stalls.max(reading.stalls.unwrap_or(0));
         if let (Some(major_faults), Some(scanned)) = (reading.major_faults, reading.scanned) {
             seen.paging.push(Paging {
                 at,
@@ -71,7 +67,8 @@ impl Evidence {
                 .lowest_available
                 .map(|available| machine.saturating_sub(available)),
             oom_kills: seen.oom_kills,
-            limit_hits: seen.stalls,
+            // A machine has no limit that is hit: what it lacks, its kernel reclaims.
+            limit_hits: 0,
             throttled_share: None,
             stayed_in_cgroup: true,
             restarts: 0,

@@ -13,8 +13,8 @@ use super::follow;
 use crate::cell::{Cell, Shape};
 use crate::distribution::{Access, CommandLine, ServerSpec};
 use crate::guest::{
-    Bundle, Control, Exec, GuestError, Hello, Images, SERVER_CGROUP, Spawn, make_data_disk,
-    prepare, programs_image,
+    Bundle, Control, Exec, GuestError, Hello, Images, SERVER_CGROUP, Samples, Spawn,
+    make_data_disk, prepare, programs_image,
 };
 use crate::machine::{
     Disk, DiskFormat, Machine, MachineSpec, NetworkRequest, Size, Surroundings, find_emulator,
@@ -193,6 +193,9 @@ async fn launch(
     let machine = Machine::boot(spec, &request, surroundings).await?;
     let (control, hello) = agent(&machine, target.patience()).await?;
     let server = plan_server(cell, &machine, &parts.binaries)?;
+    // Before the server starts, so that its first moments are seen.
+    let samples = Samples::connect(&machine.spec().port(SAMPLES_PORT))
+        .context("failed to reach the sampler in the guest; see its console")?;
     let (pid, at) = spawn(&control, cell, &server.command).await?;
     let kubeconfig = cell.work.join("kubeconfig");
     let access = match &server.access {
@@ -219,6 +222,7 @@ async fn launch(
         machine,
         control,
         hello,
+        samples,
         pid,
         at,
         access,
