@@ -299,9 +299,11 @@ struct Sampling {
     rate: Rate,
 }
 
-/// Sources that see the host, not the system under test: their figures never mix with its own.
-fn is_observer(source: &str) -> bool {
-    source == "host-pressure" || source.starts_with(reports::figures::OBSERVER)
+/// Sources that see more than the server: the host, or a whole emulated machine. They are in the record, but no
+/// scenario takes their figures for the server's.
+fn is_beside(source: &str) -> bool {
+    matches!(source, "host-pressure" | "guest-machine")
+        || source.starts_with(reports::figures::OBSERVER)
 }
 
 fn start_sampler(cluster: &dyn Cluster, sink: &CellSink, tap: &Tap) -> anyhow::Result<Sampling> {
@@ -311,7 +313,7 @@ fn start_sampler(cluster: &dyn Cluster, sink: &CellSink, tap: &Tap) -> anyhow::R
         cluster.samplers()?,
         rate.clone(),
         Box::new(move |at, source: &str, readings| {
-            if !is_observer(source) {
+            if !is_beside(source) {
                 tap.push(at, &readings);
             }
             sink.at(

@@ -17,7 +17,7 @@ use super::provision::{DATA_DIR, SERVER_LOG};
 use super::samplers::watched;
 use crate::cell::Cell;
 use crate::distribution::{Access, CommandLine};
-use crate::guest::{Control, Exec, Hello, Samples};
+use crate::guest::{Control, Exec, Samples};
 use crate::machine::{Ended, Machine, Size};
 use crate::sampler::{EmulatorProcess, Sampler};
 use crate::target::native::Holdings;
@@ -31,7 +31,7 @@ const LAST_LOG_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Running {
     pub machine: Machine,
     pub control: Control,
-    pub hello: Hello,
+    pub facts: Vec<(String, String)>,
     pub samples: Samples,
     pub pid: i32,
     pub at: Instant,
@@ -52,6 +52,7 @@ pub(super) struct QemuCluster {
     command: CommandLine,
     log: PathBuf,
     size: Size,
+    facts: Vec<(String, String)>,
     /// Thousandths of a CPU, where the server's cgroup holds it below what the machine has.
     part_of_a_cpu: Option<u64>,
     evidence: Evidence,
@@ -69,7 +70,7 @@ impl QemuCluster {
         let Running {
             machine,
             control,
-            hello: _,
+            facts,
             samples,
             pid,
             at,
@@ -91,6 +92,7 @@ impl QemuCluster {
         .abort_handle();
         Self {
             size: machine.spec().size,
+            facts,
             machine,
             control,
             pid,
@@ -154,6 +156,10 @@ impl Cluster for QemuCluster {
 
     fn command(&self) -> &CommandLine {
         &self.command
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        self.facts.clone()
     }
 
     fn disk_usage<'a>(

@@ -17,8 +17,8 @@ use crate::guest::{
     make_data_disk, prepare, programs_image,
 };
 use crate::machine::{
-    Disk, DiskFormat, Machine, MachineSpec, NetworkRequest, Size, Surroundings, find_emulator,
-    may_use_tap, qcow2::make_overlay,
+    Disk, DiskFormat, Machine, MachineSpec, Network, NetworkRequest, Size, Surroundings, TimeMode,
+    find_emulator, may_use_tap, qcow2::make_overlay,
 };
 use crate::scope::{Resource, Scope};
 use crate::target::native::Holdings;
@@ -31,6 +31,8 @@ const AGENT_WITHIN: Duration = Duration::from_secs(30);
 const DATA_DISK_BYTES: u64 = 8 << 30;
 /// Ports of the guest that are reached from here: API server, etcd's clients, its metrics.
 const PORTS: [u16; 3] = [6443, 2379, 2381];
+/// Four samples a second: scenarios want 20 of a quiet server, and each costs the guest some 0.1 % of its CPU.
+const SAMPLE_EVERY_MS: u32 = 250;
 /// Names of the virtio-serial ports.
 pub(super) const CONTROL_PORT: &str = "assay.ctl";
 pub(super) const SAMPLES_PORT: &str = "assay.samples";
@@ -219,9 +221,9 @@ async fn launch(
         None => None,
     };
     Ok(Running {
+        facts: facts(target, &machine, &hello, &parts.images),
         machine,
         control,
-        hello,
         samples,
         pid,
         at,
@@ -230,6 +232,54 @@ async fn launch(
         command: server.command,
         log: cell.logs.join("server.log"),
     })
+}
+
+/// What the record shows of the place.
+fn facts(
+    target: &QemuTarget,
+    machine: &Machine,
+    hello: &Hello,
+    images: &Images,
+) -> Vec<(String, String)> {
+    let Size { memory_mib, cpus } = machine.spec().size;
+    let profile = &target.profile;
+    let guest = match &images.manifest {
+        Some(manifest) => format!(
+            "built from {} packages, {}",
+            manifest.packages.len(),
+            manifest.key
+        ),
+        None => "given by the user".to_owned(),
+    };
+    let network = match machine.network() {
+        Network::Private { .. } => "TAP device",
+        Network::Forwarded { .. } => {
+            "user-mode network with forwarded ports, for there is no root; it stalls beyond some 50 connections at once"
+        }
+    };
+    let time = match target.time {
+        TimeMode::Free => "free running: wall times are the emulator's",
+        TimeMode::Counted => "counted: one nanosecond of the guest's clock per instruction",
+    };
+    [
+        (
+            "machine",
+            format!(
+                "{}: {}; {memory_mib} MiB, {cpus} CPU ({})",
+                profile.name, profile.title, profile.cpu
+            ),
+        ),
+        (
+            "emulator",
+            format!("QEMU {}, TCG", machine.emulator().qmp().version()),
+        ),
+        ("guest kernel", hello.kernel.clone()),
+        ("guest", guest),
+        ("guest network", network.to_owned()),
+        ("guest clock", time.to_owned()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .to_vec()
 }
 
 /// The root disk's overlay, the data disk and, where there is one, the programs' disk.
@@ -265,7 +315,10 @@ fn kernel_args(cell: &Cell) -> Result<Vec<String>> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .context("failed to read the clock: it stands before 1970")?;
-    let mut args = vec![format!("assay.time={}", now.as_secs())];
+    let mut args = vec![
+        format!("assay.time={}", now.as_secs()),
+        format!("assay.period={SAMPLE_EVERY_MS}"),
+    ];
     if cell.shape == Shape::Node {
         args.push("assay.modules=node".to_owned());
     }
