@@ -178,13 +178,14 @@ impl Control {
             .map_err(|_| anyhow!("no reply within {} s", within.as_secs()))
             .and_then(|reply| reply)
             .with_context(|| format!("failed to ask the guest for {kind:?}"))?;
-        match reply.kind {
-            kind if kind == Kind::Reply as u32 => Ok(reply),
-            _ => Err(
-                anyhow!("the guest refused: {}", text::tame(&lossy(&reply, 0)))
-                    .context(format!("failed to ask the guest for {kind:?}")),
-            ),
+        if reply.kind == Kind::Reply as u32 {
+            return Ok(reply);
         }
+        let why = match reply.kind == Kind::Refusal as u32 {
+            true => format!("the guest refused: {}", text::tame(&lossy(&reply, 0))),
+            false => format!("the guest sent a frame of the unknown kind {}", reply.kind),
+        };
+        Err(anyhow!(why).context(format!("failed to ask the guest for {kind:?}")))
     }
 
     pub(super) async fn short(&self, kind: Kind, fields: Vec<Vec<u8>>) -> anyhow::Result<Frame> {
