@@ -129,8 +129,46 @@ pub trait Cluster: Send + Sync {
         async { anyhow::bail!("failed to run a program there: this target offers no way to") }
             .boxed()
     }
+    /// Ends the server the hard way and starts it again on the same data. Returns when it was executed;
+    /// readiness is the caller's business. [`Cluster::ended`] tells nothing of this end.
+    ///
+    /// # Errors
+    /// When the target offers no way to, or the end or the new start is not witnessed.
+    fn restart(&self, how: Restart) -> BoxFuture<'_, anyhow::Result<Restarted>> {
+        async move { anyhow::bail!("failed to restart the server by {how}: it is not possible here") }
+            .boxed()
+    }
     /// Ends the server and removes everything. Returns what stayed, one line each.
     fn destroy(self: Box<Self>) -> BoxFuture<'static, Vec<String>>;
+}
+
+/// How a server is ended before it is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// The machine loses its power: what was not flushed to its disks is lost.
+    PowerCut,
+    /// SIGKILL to the server: its kernel still has what it wrote.
+    Kill,
+}
+
+impl std::fmt::Display for Restart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::PowerCut => "a power cut",
+            Self::Kill => "SIGKILL",
+        })
+    }
+}
+
+/// A restart, with what shows that it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restarted {
+    /// The moment at which the server was executed again.
+    pub at: Instant,
+    /// What it was before, such as `boot` and the kernel's boot id.
+    pub before: String,
+    /// The same of what it is now; another.
+    pub after: String,
 }
 
 /// What a program that was run in a cluster's place left.

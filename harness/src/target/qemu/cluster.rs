@@ -1,27 +1,25 @@
-//! A live server in an emulated machine: watched, measured, destroyed.
+//! A live server in an emulated machine: watched, measured, restarted, destroyed.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use reports::event::BudgetEvidence;
-use tokio::sync::{Mutex, watch};
-use tokio::task::AbortHandle;
+use tokio::sync::{RwLock, RwLockReadGuard, watch};
 
 use super::evidence::Evidence;
-use super::follow::LogFollower;
-use super::provision::{DATA_DIR, SERVER_LOG};
-use super::samplers::watched;
+use super::life::{Constant, Life};
+use super::provision::DATA_DIR;
 use crate::cell::Cell;
 use crate::distribution::{Access, CommandLine};
-use crate::guest::{Control, Exec, Samples};
-use crate::machine::{Ended, Machine, Size};
+use crate::guest::{Control, Exec};
+use crate::machine::Size;
 use crate::sampler::{EmulatorProcess, Sampler};
 use crate::target::native::Holdings;
-use crate::target::{Cluster, ExecOutput, Exit, ProcessMemory};
+use crate::target::{Cluster, ExecOutput, Exit, ProcessMemory, Restart, Restarted};
 use crate::thrash::Thrash;
 
 /// The last lines of the log are fetched within this time, or left in the guest.
@@ -29,12 +27,10 @@ const LAST_LOG_WITHIN: Duration = Duration::from_secs(10);
 
 /// A server that was spawned, and all that is known of it.
 pub(super) struct Running {
-    pub machine: Machine,
-    pub control: Control,
+    pub life: Life,
+    pub constant: Constant,
+    pub ended: watch::Receiver<Option<Exit>>,
     pub facts: Vec<(String, String)>,
-    pub samples: Samples,
-    pub pid: i32,
-    pub at: Instant,
     pub access: Access,
     pub etcd_metrics: Option<String>,
     pub command: CommandLine,
@@ -43,23 +39,20 @@ pub(super) struct Running {
 
 /// A server in its machine.
 pub(super) struct QemuCluster {
-    machine: Machine,
-    control: Control,
-    pid: i32,
-    at: Instant,
+    /// `None` after a restart that failed half-way: then there is no machine any more.
+    life: RwLock<Option<Life>>,
+    started: Mutex<Instant>,
+    constant: Constant,
+    ended: watch::Receiver<Option<Exit>>,
+    facts: Vec<(String, String)>,
     access: Access,
     etcd_metrics: Option<String>,
     command: CommandLine,
     log: PathBuf,
     size: Size,
-    facts: Vec<(String, String)>,
     /// Thousandths of a CPU, where the server's cgroup holds it below what the machine has.
     part_of_a_cpu: Option<u64>,
     evidence: Evidence,
-    samples: Samples,
-    follower: Arc<Mutex<LogFollower>>,
-    ended: watch::Receiver<Option<Exit>>,
-    watcher: AbortHandle,
     holdings: Holdings,
     /// The work folder, if it is to outlive the cluster.
     kept: Option<PathBuf>,
@@ -67,83 +60,36 @@ pub(super) struct QemuCluster {
 
 impl QemuCluster {
     pub fn new(running: Running, holdings: Holdings, cell: &Cell) -> Self {
-        let Running {
-            machine,
-            control,
-            facts,
-            samples,
-            pid,
-            at,
-            access,
-            etcd_metrics,
-            command,
-            log,
-        } = running;
-        let follower = LogFollower::new(control.clone(), SERVER_LOG, log.clone());
-        let follower = Arc::new(Mutex::new(follower));
-        tokio::spawn(LogFollower::run(Arc::clone(&follower), control.clone()));
-        let (tell, ended) = watch::channel(None);
-        let watcher = tokio::spawn(watch_server(
-            control.clone(),
-            machine.emulator().ended(),
-            pid,
-            tell,
-        ))
-        .abort_handle();
         Self {
-            size: machine.spec().size,
-            facts,
-            machine,
-            control,
-            pid,
-            at,
-            access,
-            etcd_metrics,
-            command,
-            log,
+            size: running.life.machine.spec().size,
+            started: Mutex::new(running.life.started),
+            life: RwLock::new(Some(running.life)),
+            constant: running.constant,
+            ended: running.ended,
+            facts: running.facts,
+            access: running.access,
+            etcd_metrics: running.etcd_metrics,
+            command: running.command,
+            log: running.log,
             part_of_a_cpu: cell
                 .budget
                 .cpu_milli
                 .filter(|milli| !milli.is_multiple_of(1000)),
             evidence: Evidence::default(),
-            samples,
-            follower,
-            ended,
-            watcher,
             holdings,
             kept: cell.keep.then(|| cell.work.clone()),
         }
     }
+
+    /// The agent of the present boot; waits while the machine is being restarted.
+    async fn control(&self) -> anyhow::Result<(Control, i32)> {
+        let life = self.life.read().await;
+        let life = life.as_ref().context(GONE)?;
+        Ok((life.control.clone(), life.pid))
+    }
 }
 
-/// Tells when the server ends, whether by itself, with its guest, or with its emulator.
-async fn watch_server(
-    control: Control,
-    mut emulator: watch::Receiver<Option<Ended>>,
-    pid: i32,
-    tell: watch::Sender<Option<Exit>>,
-) {
-    let told = async {
-        match control.ended(pid).await {
-            Ok(exit) => exit,
-            // The connection broke: then the emulator's end says what happened.
-            Err(_) => futures::future::pending().await,
-        }
-    };
-    let exit = tokio::select! {
-        exit = told => exit,
-        ended = emulator.wait_for(Option::is_some) => {
-            let ended = ended.ok().and_then(|ended| *ended);
-            Exit {
-                code: ended.and_then(|ended| ended.code),
-                signal: ended.and_then(|ended| ended.signal),
-                oom_killed: false,
-            }
-        }
-    };
-    // Nobody waits any more when the cluster was dropped.
-    let _ = tell.send(Some(exit));
-}
+const GONE: &str = "failed to reach the guest: its machine did not start again";
 
 impl Cluster for QemuCluster {
     fn access(&self) -> &Access {
@@ -166,27 +112,7 @@ impl Cluster for QemuCluster {
         &'a self,
         relative: &'a [&'static str],
     ) -> BoxFuture<'a, anyhow::Result<u64>> {
-        async move {
-            let paths: Vec<String> = relative
-                .iter()
-                .map(|path| format!("{DATA_DIR}/{path}"))
-                .collect();
-            let mut argv = vec!["find"];
-            argv.extend(paths.iter().map(String::as_str));
-            argv.extend(["-type", "f", "-exec", "stat", "-c", "%s", "{}", "+"]);
-            // It fails over paths that are not there, which count as nothing.
-            let found = self.control.exec(&Exec::new(&argv)).await?;
-            let text = String::from_utf8_lossy(&found.stdout).into_owned();
-            anyhow::ensure!(
-                !found.timed_out && !found.truncated,
-                "failed to measure the database in the guest: too many files, or no answer in time"
-            );
-            text.lines()
-                .map(|line| line.trim().parse::<u64>())
-                .sum::<Result<u64, _>>()
-                .context("failed to read the sizes of the database's files in the guest")
-        }
-        .boxed()
+        async move { bytes_in(&self.control().await?.0, relative).await }.boxed()
     }
 
     fn log(&self) -> &Path {
@@ -194,20 +120,29 @@ impl Cluster for QemuCluster {
     }
 
     fn started(&self) -> Instant {
-        self.at
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn samplers(&self) -> anyhow::Result<Vec<Box<dyn Sampler>>> {
-        let mut samplers = watched(&self.samples, &self.evidence);
-        samplers.push(Box::new(EmulatorProcess::open(
-            self.machine.emulator().pid(),
-        )?));
+        let mut samplers = self.constant.source.samplers(&self.evidence);
+        let life: RwLockReadGuard<'_, _> = self
+            .life
+            .try_read()
+            .context("failed to sample the machine: it is being restarted")?;
+        let pid = life.as_ref().context(GONE)?.machine.emulator().pid();
+        samplers.push(Box::new(EmulatorProcess::open(pid)?));
         Ok(samplers)
     }
 
     fn processes(&self) -> BoxFuture<'_, Vec<ProcessMemory>> {
-        // A guest that does not answer has no processes to show; the hold period says that it is silent.
-        async { self.control.processes(self.pid).await.unwrap_or_default() }.boxed()
+        async {
+            let Ok((control, pid)) = self.control().await else {
+                return Vec::new();
+            };
+            // A guest that does not answer has no processes to show; the hold period says that it is silent.
+            control.processes(pid).await.unwrap_or_default()
+        }
+        .boxed()
     }
 
     fn ended(&self) -> BoxFuture<'static, Exit> {
@@ -236,7 +171,7 @@ impl Cluster for QemuCluster {
 
     fn exec<'a>(&'a self, argv: &'a [&'a str]) -> BoxFuture<'a, anyhow::Result<ExecOutput>> {
         async move {
-            let output = self.control.exec(&Exec::new(argv)).await?;
+            let output = self.control().await?.0.exec(&Exec::new(argv)).await?;
             anyhow::ensure!(
                 !output.timed_out,
                 "failed to run {} in the guest: it did not end in time",
@@ -252,14 +187,34 @@ impl Cluster for QemuCluster {
         .boxed()
     }
 
+    fn restart(&self, how: Restart) -> BoxFuture<'_, anyhow::Result<Restarted>> {
+        async move {
+            let mut life = self.life.write().await;
+            let restarted = match how {
+                Restart::PowerCut => {
+                    let (next, restarted) =
+                        self.constant.power_cut(life.take().context(GONE)?).await?;
+                    *life = Some(next);
+                    restarted
+                }
+                Restart::Kill => self.constant.kill(life.as_mut().context(GONE)?).await?,
+            };
+            *self.started.lock().unwrap_or_else(PoisonError::into_inner) = restarted.at;
+            Ok(restarted)
+        }
+        .boxed()
+    }
+
     fn destroy(self: Box<Self>) -> BoxFuture<'static, Vec<String>> {
         async move {
             let this = *self;
-            this.watcher.abort();
-            let last = async { while this.follower.lock().await.step().await.unwrap_or(false) {} };
-            // A silent guest keeps its last lines.
-            let _ = tokio::time::timeout(LAST_LOG_WITHIN, last).await;
-            let mut stayed = this.machine.end().await;
+            let mut stayed = Vec::new();
+            if let Some(life) = this.life.into_inner() {
+                life.watcher.abort();
+                // A silent guest keeps its last lines.
+                let _ = tokio::time::timeout(LAST_LOG_WITHIN, life.follower.catch_up()).await;
+                stayed.extend(life.machine.end().await);
+            }
             let (holdings, kept) = (this.holdings, this.kept);
             let release = move || match kept {
                 Some(work) => holdings.release_but(&work),
@@ -278,4 +233,26 @@ impl Cluster for QemuCluster {
         }
         .boxed()
     }
+}
+
+/// The bytes of files and folders under the server's data folder.
+async fn bytes_in(control: &Control, relative: &[&str]) -> anyhow::Result<u64> {
+    let paths: Vec<String> = relative
+        .iter()
+        .map(|path| format!("{DATA_DIR}/{path}"))
+        .collect();
+    let mut argv = vec!["find"];
+    argv.extend(paths.iter().map(String::as_str));
+    argv.extend(["-type", "f", "-exec", "stat", "-c", "%s", "{}", "+"]);
+    // It fails over paths that are not there, which count as nothing.
+    let found = control.exec(&Exec::new(&argv)).await?;
+    let text = String::from_utf8_lossy(&found.stdout).into_owned();
+    anyhow::ensure!(
+        !found.timed_out && !found.truncated,
+        "failed to measure the database in the guest: too many files, or no answer in time"
+    );
+    text.lines()
+        .map(|line| line.trim().parse::<u64>())
+        .sum::<Result<u64, _>>()
+        .context("failed to read the sizes of the database's files in the guest")
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
 
 use crate::guest::Control;
 
@@ -67,27 +68,59 @@ fn store(here: &Path, bytes: &[u8]) -> std::io::Result<()> {
     fs_err::rename(&part, here)
 }
 
-/// Follows a log of the guest into a file here, from `offset` on, until the guest ends.
+/// Follows a log of the guest into a file here. The guest's file is read from its beginning after each boot, which
+/// empties it: what a power cut left of it was copied before.
 pub(super) struct LogFollower {
+    file: Arc<Mutex<Follow>>,
+    task: AbortHandle,
+}
+
+struct Follow {
     control: Control,
     inside: &'static str,
     here: PathBuf,
     offset: u64,
+    copied: u64,
 }
 
 impl LogFollower {
-    pub fn new(control: Control, inside: &'static str, here: PathBuf) -> Self {
-        Self {
+    pub fn start(control: Control, inside: &'static str, here: PathBuf) -> Self {
+        let follow = Follow {
             control,
             inside,
             here,
             offset: 0,
-        }
+            copied: 0,
+        };
+        let file = Arc::new(Mutex::new(follow));
+        let task = tokio::spawn(run(Arc::clone(&file))).abort_handle();
+        Self { file, task }
     }
 
+    /// Goes on with the log of the next boot.
+    pub async fn follow(&mut self, control: Control) {
+        self.task.abort();
+        let mut follow = self.file.lock().await;
+        (follow.control, follow.offset) = (control, 0);
+        self.task = tokio::spawn(run(Arc::clone(&self.file))).abort_handle();
+    }
+
+    /// Copies what is new until there is no more.
+    pub async fn catch_up(&self) {
+        while self.file.lock().await.step().await.unwrap_or(false) {}
+    }
+}
+
+impl Drop for LogFollower {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Follow {
     /// Copies what is new. Whether there may be more at once.
-    pub async fn step(&mut self) -> anyhow::Result<bool> {
-        if self.offset >= LOG_MOST {
+    async fn step(&mut self) -> anyhow::Result<bool> {
+        if self.copied >= LOG_MOST {
             return Ok(false);
         }
         let part = self
@@ -103,22 +136,23 @@ impl LogFollower {
             .open(&self.here)?;
         file.write_all(&part)?;
         self.offset += part.len() as u64;
+        self.copied += part.len() as u64;
         Ok(part.len() == LOG_STEP)
     }
+}
 
-    /// Copies until the guest ends.
-    pub async fn run(this: Arc<Mutex<Self>>, control: Control) {
-        let follow = async {
-            loop {
-                let more = this.lock().await.step().await.unwrap_or(false);
-                if !more {
-                    tokio::time::sleep(LOG_PAUSE).await;
-                }
+async fn run(file: Arc<Mutex<Follow>>) {
+    let control = file.lock().await.control.clone();
+    let follow = async {
+        loop {
+            let more = file.lock().await.step().await.unwrap_or(false);
+            if !more {
+                tokio::time::sleep(LOG_PAUSE).await;
             }
-        };
-        tokio::select! {
-            () = follow => {}
-            () = control.closed() => {}
         }
+    };
+    tokio::select! {
+        () = follow => {}
+        () = control.closed() => {}
     }
 }

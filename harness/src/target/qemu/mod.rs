@@ -7,6 +7,7 @@
 mod cluster;
 mod evidence;
 mod follow;
+mod life;
 mod provision;
 mod samplers;
 

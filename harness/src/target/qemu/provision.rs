@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
+use tokio::sync::watch;
 
 use super::QemuTarget;
 use super::cluster::{QemuCluster, Running};
-use super::follow;
+use super::follow::{self, LogFollower};
+use super::life::{Constant, Life};
+use super::samplers::Source;
 use crate::cell::{Cell, Shape};
 use crate::distribution::{Access, CommandLine, ServerSpec};
 use crate::guest::{
@@ -198,7 +201,16 @@ async fn launch(
     // Before the server starts, so that its first moments are seen.
     let samples = Samples::connect(&machine.spec().port(SAMPLES_PORT))
         .context("failed to reach the sampler in the guest; see its console")?;
-    let (pid, at) = spawn(&control, cell, &server.command).await?;
+    let (tell, ended) = watch::channel(None);
+    let constant = Constant {
+        server: server_to_spawn(&control, cell, &server.command).await?,
+        source: Source::new(samples),
+        tell,
+        patience: target.patience(),
+    };
+    let (pid, started, watcher) = constant.start(&machine, &control).await?;
+    let log = cell.logs.join("server.log");
+    let follower = LogFollower::start(control.clone(), SERVER_LOG, log.clone());
     let kubeconfig = cell.work.join("kubeconfig");
     let access = match &server.access {
         Access::Kubeconfig { path, url } => {
@@ -222,15 +234,20 @@ async fn launch(
     };
     Ok(Running {
         facts: facts(target, &machine, &hello, &parts.images),
-        machine,
-        control,
-        samples,
-        pid,
-        at,
+        life: Life {
+            machine,
+            control,
+            pid,
+            started,
+            follower,
+            watcher,
+        },
+        constant,
+        ended,
         access,
         etcd_metrics,
         command: server.command,
-        log: cell.logs.join("server.log"),
+        log,
     })
 }
 
@@ -377,7 +394,7 @@ fn plan_server(
     })
 }
 
-async fn spawn(control: &Control, cell: &Cell, command: &CommandLine) -> Result<(i32, Instant)> {
+async fn server_to_spawn(control: &Control, cell: &Cell, command: &CommandLine) -> Result<Spawn> {
     let made = control.exec(&Exec::new(&["mkdir", "-p", DATA_DIR])).await?;
     if made.exit.code != Some(0) {
         bail!(
@@ -386,7 +403,7 @@ async fn spawn(control: &Control, cell: &Cell, command: &CommandLine) -> Result<
         );
     }
     let program = command.program.display().to_string();
-    let server = Spawn {
+    Ok(Spawn {
         argv: std::iter::once(program)
             .chain(command.args.iter().cloned())
             .collect(),
@@ -395,13 +412,7 @@ async fn spawn(control: &Control, cell: &Cell, command: &CommandLine) -> Result<
         cgroup: Some(SERVER_CGROUP.to_owned()),
         limits: part_of_a_cpu(cell),
         log: SERVER_LOG.to_owned(),
-    };
-    let at = Instant::now();
-    let pid = control
-        .spawn(&server)
-        .await
-        .context("failed to start the server in the guest")?;
-    Ok((pid, at))
+    })
 }
 
 /// A machine has whole CPUs; where the budget does not, the server's cgroup holds the rest back.

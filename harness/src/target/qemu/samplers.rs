@@ -1,6 +1,7 @@
 //! The guest's stream of records as samplers; what they say of the whole machine is evidence on the budget, too.
 
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use reports::metric::Metric;
@@ -9,30 +10,97 @@ use super::evidence::{Evidence, MachineReading};
 use crate::guest::Samples;
 use crate::sampler::Sampler;
 
-/// The samplers of a guest, each of which adds what it hands on to the evidence.
-pub(super) fn watched(samples: &Samples, evidence: &Evidence) -> Vec<Box<dyn Sampler>> {
-    let watch = |inner| -> Box<dyn Sampler> {
-        Box::new(Watched {
-            inner,
-            evidence: evidence.clone(),
-        })
-    };
-    samples.samplers().into_iter().map(watch).collect()
+/// Where the samplers of a cluster read: another connection after each boot of its machine.
+#[derive(Clone)]
+pub(super) struct Source(Arc<Mutex<Stream>>);
+
+struct Stream {
+    /// `None` while the machine boots again.
+    samples: Option<Samples>,
+    generation: u64,
+}
+
+impl Source {
+    pub fn new(samples: Samples) -> Self {
+        Self(Arc::new(Mutex::new(Stream {
+            samples: Some(samples),
+            generation: 0,
+        })))
+    }
+
+    /// The end of the stream is no failure from now on, until there is another.
+    pub fn pause(&self) {
+        self.lock().samples = None;
+    }
+
+    pub fn replace(&self, samples: Samples) {
+        let mut stream = self.lock();
+        stream.samples = Some(samples);
+        stream.generation += 1;
+    }
+
+    /// Samplers that each add what they hand on to the evidence, and go on after a boot.
+    pub fn samplers(&self, evidence: &Evidence) -> Vec<Box<dyn Sampler>> {
+        let stream = self.lock();
+        let inner = stream.samples.iter().flat_map(Samples::samplers);
+        inner
+            .enumerate()
+            .map(|(nth, inner)| -> Box<dyn Sampler> {
+                Box::new(Watched {
+                    name: inner.name().to_owned(),
+                    inner,
+                    nth,
+                    generation: stream.generation,
+                    source: self.clone(),
+                    evidence: evidence.clone(),
+                })
+            })
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stream> {
+        // Nothing in the critical sections can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct Watched {
+    name: String,
     inner: Box<dyn Sampler>,
+    nth: usize,
+    generation: u64,
+    source: Source,
     evidence: Evidence,
+}
+
+impl Watched {
+    /// After the end of a stream: the next one, if there is or will be one.
+    fn renew(&mut self, why: io::Error) -> io::Result<()> {
+        let source = self.source.clone();
+        let stream = source.lock();
+        let Some(samples) = &stream.samples else {
+            return Ok(());
+        };
+        if stream.generation == self.generation {
+            return Err(why);
+        }
+        let renewed = samples.samplers().into_iter().nth(self.nth);
+        self.inner = renewed.ok_or(why)?;
+        self.generation = stream.generation;
+        Ok(())
+    }
 }
 
 impl Sampler for Watched {
     fn name(&self) -> &str {
-        self.inner.name()
+        &self.name
     }
 
     fn sample(&mut self, into: &mut Vec<(Metric, f64)>) -> io::Result<()> {
         let before = into.len();
-        self.inner.sample(into)?;
+        if let Err(why) = self.inner.sample(into) {
+            return self.renew(why);
+        }
         let reading = reading(&into[before..]);
         if reading != MachineReading::default() {
             self.evidence.add(Instant::now(), &reading);
