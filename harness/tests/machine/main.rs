@@ -1,9 +1,10 @@
-//! Emulated machines against a real emulator. What boots here is five instructions long, so that neither packages
-//! nor a kernel are needed; `tests/guest` boots a real one.
+//! Emulated machines against a real emulator. What boots is mostly five instructions long, so that neither
+//! packages nor a kernel are needed; the tests of clusters boot a real guest.
 //!
 //! This binary is its own helper: it serves the inner commands, and an owner of a machine that is there to be killed.
 
 mod bare;
+mod cluster;
 mod life;
 mod sweeping;
 
@@ -32,15 +33,38 @@ fn main() -> ExitCode {
     if !tap {
         eprintln!("ignored: tests of TAP devices need root and /dev/net/tun");
     }
-    let trials = [life::TESTS, sweeping::TESTS]
+    let arguments = Arguments::from_args();
+    let guest = match emulator {
+        Ok(_) if !arguments.list => cluster::lacking(),
+        _ => Ok(Some(
+            "there is no emulator, or tests are only listed".to_owned(),
+        )),
+    };
+    let guest = match guest {
+        Ok(None) => true,
+        Ok(Some(reason)) => {
+            eprintln!("ignored: tests of clusters need a guest: {reason}");
+            false
+        }
+        Err(error) => {
+            eprintln!("{error:?}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let emulator = harness::machine::find_emulator().is_ok();
+    let trials = [life::TESTS, sweeping::TESTS, cluster::TESTS]
         .concat()
         .into_iter()
         .map(|(name, run)| {
             Trial::test(name, move || {
                 run().map_err(|e| Failed::from(format!("{e:?}")))
             })
-            .with_ignored_flag(emulator.is_err() || (!tap && name.contains("tap")))
+            .with_ignored_flag(
+                !emulator
+                    || (!tap && name.contains("tap"))
+                    || (!guest && name.starts_with("cluster/")),
+            )
         })
         .collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
