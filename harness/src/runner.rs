@@ -60,7 +60,12 @@ pub async fn run_cell(
         finish(sink, Outcome::Skipped, Some(reason.clone()));
         return;
     }
-    let cluster = match settings.target.provision(cell, scope).await {
+    // Dropped half-way, a provisioning takes back what it made.
+    let provisioned = tokio::select! {
+        provisioned = settings.target.provision(cell, scope) => provisioned,
+        () = cancel.cancelled() => Err(ProvisionError::Failed(anyhow::anyhow!("interrupted while the cluster was made"))),
+    };
+    let cluster = match provisioned {
         Ok(cluster) => cluster,
         Err(error) => {
             sink.emit(EventKind::CellStarted(spec(settings, planned, Vec::new())));
@@ -153,7 +158,13 @@ async fn serve(
         },
     };
     let ready_at = Instant::now();
-    cold_start::record(cluster, sink, &ready, &boot.end());
+    match cluster.restored() {
+        None => cold_start::record(cluster, sink, &ready, &boot.end()),
+        Some(why) => cold_start::skip(sink, why),
+    }
+    if let Err(error) = cluster.served().await {
+        sink.warn(format!("{error:#}"));
+    }
     if let Some(sampler) = sampler {
         sampler.rate.set(Rate::SETTLED_HZ);
     }

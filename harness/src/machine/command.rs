@@ -119,6 +119,26 @@ impl MachineSpec {
         self.folder.join(name)
     }
 
+    /// Everything that a saved state depends on besides the content of files, and nothing that it does not: neither
+    /// folders nor the time of the boot.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let words = self
+            .kernel_args
+            .iter()
+            .filter(|word| !word.starts_with("assay.time="));
+        let disks = self.disks.iter().map(|disk| (disk.serial, disk.read_only));
+        format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?} {TRANSLATION_CACHE_MIB}",
+            self.profile,
+            self.size,
+            self.time,
+            self.ports,
+            words.collect::<Vec<_>>(),
+            disks.collect::<Vec<_>>()
+        )
+    }
+
     /// The kernel's command line. Debian's kernels isolate page tables when their address is randomised, which
     /// no Raspberry Pi does and which costs the emulator a third of its speed: hence `nokaslr`.
     #[must_use]
@@ -340,6 +360,20 @@ mod tests {
             assert!(line.contains(part), "{part} is not in {line}");
         }
         assert!(!line.contains("-icount") && !line.contains("-incoming"));
+    }
+
+    #[test]
+    fn a_fingerprint_forgets_folders_and_the_time_and_nothing_else() {
+        let one = spec();
+        let mut other = spec();
+        other.folder = "/elsewhere".into();
+        other.kernel_args.push("assay.time=7".into());
+        assert_eq!(one.fingerprint(), other.fingerprint());
+        other.kernel_args.push("assay.modules=node".into());
+        assert_ne!(one.fingerprint(), other.fingerprint());
+        let mut counted = spec();
+        counted.time = TimeMode::Counted;
+        assert_ne!(one.fingerprint(), counted.fingerprint());
     }
 
     #[test]

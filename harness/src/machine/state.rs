@@ -86,6 +86,28 @@ impl StateStore {
         whole.then_some(state)
     }
 
+    /// Removes all but the newest states. A restored machine that still runs keeps its files open.
+    pub fn keep(&self, most: usize) {
+        let mut states: Vec<_> = std::fs::read_dir(&self.root)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let about = entry.path().join(ABOUT);
+                Some((
+                    std::fs::metadata(about).ok()?.modified().ok()?,
+                    entry.path(),
+                ))
+            })
+            .collect();
+        states.sort();
+        for (_, folder) in states.iter().rev().skip(most) {
+            // The description first: half a state is none.
+            let _ = std::fs::remove_file(folder.join(ABOUT));
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+
     /// Saves a paused machine. Its disks are copied as they are; whoever comes first with a key wins.
     ///
     /// # Errors
@@ -239,6 +261,10 @@ mod tests {
         let overlays = found.overlay(&[disk.clone()], folder.path()).unwrap();
         assert!(overlays[0].file.is_file() && overlays[0].serial == "assay-root");
         found.overlay(&[], folder.path()).unwrap_err();
+        store.keep(1);
+        assert!(store.find::<u32>("k").is_some());
+        store.keep(0);
+        assert!(store.find::<u32>("k").is_none() && !at(MEMORY).exists());
         let other = Disk {
             serial: "assay-data",
             ..disk

@@ -121,6 +121,13 @@ pub trait Cluster: Send + Sync {
     fn restored(&self) -> Option<&str> {
         None
     }
+    /// Called once when the server is ready and its cold start is in the record, before anything is driven.
+    ///
+    /// # Errors
+    /// What could not be done now; the cell goes on.
+    fn served(&self) -> BoxFuture<'_, anyhow::Result<()>> {
+        async { Ok(()) }.boxed()
+    }
     /// Runs a program in the place where the server runs.
     ///
     /// # Errors

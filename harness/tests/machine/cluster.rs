@@ -47,6 +47,7 @@ fn target() -> Result<QemuTarget> {
     Ok(QemuTarget {
         profile: Profile::find("aarch64-virt")?,
         time: TimeMode::Free,
+        restore: false,
         guest: GuestArgs::default(),
         helper: None,
         cache: harness::artifact::Cache::of_user(),

@@ -13,6 +13,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, watch};
 use super::evidence::Evidence;
 use super::life::{Constant, Life};
 use super::provision::DATA_DIR;
+use super::saved::Order;
 use crate::cell::Cell;
 use crate::distribution::{Access, CommandLine};
 use crate::guest::{Control, Exec};
@@ -31,6 +32,10 @@ pub(super) struct Running {
     pub constant: Constant,
     pub ended: watch::Receiver<Option<Exit>>,
     pub facts: Vec<(String, String)>,
+    /// Whether the server was restored instead of started.
+    pub restored: bool,
+    /// That its state is to be saved once it is ready.
+    pub order: Option<Order>,
     pub access: Access,
     pub etcd_metrics: Option<String>,
     pub command: CommandLine,
@@ -45,6 +50,8 @@ pub(super) struct QemuCluster {
     constant: Constant,
     ended: watch::Receiver<Option<Exit>>,
     facts: Vec<(String, String)>,
+    restored: bool,
+    order: Option<Order>,
     access: Access,
     etcd_metrics: Option<String>,
     command: CommandLine,
@@ -67,6 +74,8 @@ impl QemuCluster {
             constant: running.constant,
             ended: running.ended,
             facts: running.facts,
+            restored: running.restored,
+            order: running.order,
             access: running.access,
             etcd_metrics: running.etcd_metrics,
             command: running.command,
@@ -167,6 +176,23 @@ impl Cluster for QemuCluster {
 
     fn thrash(&self, silent_since: Instant) -> Option<Thrash> {
         self.evidence.thrash(silent_since)
+    }
+
+    fn restored(&self) -> Option<&str> {
+        self.restored
+            .then_some("the server was restored from a saved state, so it had no cold start")
+    }
+
+    fn served(&self) -> BoxFuture<'_, anyhow::Result<()>> {
+        async {
+            if let Some(order) = &self.order {
+                // Nobody may restart the machine meanwhile.
+                let life = self.life.write().await;
+                order.save(life.as_ref().context(GONE)?).await?;
+            }
+            Ok(())
+        }
+        .boxed()
     }
 
     fn exec<'a>(&'a self, argv: &'a [&'a str]) -> BoxFuture<'a, anyhow::Result<ExecOutput>> {

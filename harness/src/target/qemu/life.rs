@@ -48,13 +48,18 @@ impl Constant {
             .spawn(&self.server)
             .await
             .context("failed to start the server in the guest")?;
+        Ok((pid, at, self.watch(machine, control, pid)))
+    }
+
+    /// Watches a server that runs.
+    pub fn watch(&self, machine: &Machine, control: &Control, pid: i32) -> AbortHandle {
         let watching = watch_server(
             control.clone(),
             machine.emulator().ended(),
             pid,
             self.tell.clone(),
         );
-        Ok((pid, at, tokio::spawn(watching).abort_handle()))
+        tokio::spawn(watching).abort_handle()
     }
 
     /// Cuts the machine's power and starts it and its server again on the same disks. The boot id is the witness.

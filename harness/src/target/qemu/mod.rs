@@ -6,10 +6,14 @@
 
 mod cluster;
 mod evidence;
+mod facts;
 mod follow;
 mod life;
+mod parts;
 mod provision;
 mod samplers;
+mod saved;
+mod server;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +52,9 @@ pub struct QemuArgs {
     /// qemu: how the guest's clock runs, with the host's (free) or with its own instructions (counted)
     #[arg(long, value_enum, default_value_t)]
     pub time: TimeMode,
+    /// qemu: restore the ready server from a saved state; where there is none, boot it and save one
+    #[arg(long)]
+    pub restore: bool,
     /// Where the guest comes from.
     #[command(flatten)]
     pub guest: GuestArgs,
@@ -60,6 +67,8 @@ pub struct QemuTarget {
     pub profile: Profile,
     /// How the guest's clock runs.
     pub time: TimeMode,
+    /// Whether a ready server is restored from a saved state, or saved where there is none.
+    pub restore: bool,
     /// Where the guest comes from.
     pub guest: GuestArgs,
     /// The program that serves the inner commands of [`crate::internal()`]; `None` is this very program.
@@ -78,6 +87,7 @@ impl QemuTarget {
         Ok(Self {
             profile: Profile::find(machine).map_err(|error| format!("{error:#}"))?,
             time: args.time,
+            restore: args.restore,
             guest: args.guest.clone(),
             helper: None,
             cache: Cache::of_user(),
