@@ -26,6 +26,7 @@ pub const TESTS: &[Test] = &[
     ),
     ("cluster/a_killed_server_starts_again_on_its_data", killed),
     ("cluster/its_unasked_end_is_told", ended),
+    ("cluster/a_saved_state_goes_on_with_its_data", saved),
 ];
 
 /// No step takes longer, also on a busy host.
@@ -61,6 +62,10 @@ struct Provisioned {
 
 impl Provisioned {
     async fn new() -> Result<Self> {
+        Self::of(&target()?).await
+    }
+
+    async fn of(target: &QemuTarget) -> Result<Self> {
         let bench = Bench::new()?;
         let logs = bench.state.path().join("logs");
         std::fs::create_dir_all(&logs)?;
@@ -76,7 +81,6 @@ impl Provisioned {
             keep: false,
             logs,
         };
-        let target = target()?;
         let provisioning = target.provision(&cell, &bench.scope);
         let cluster = tokio::time::timeout(DEADLINE, provisioning).await??;
         Ok(Self { bench, cluster })
@@ -246,5 +250,51 @@ fn ended() -> Outcome {
         ensure!(exit.signal == Some(9), "{exit:?}");
         ensure!(Path::new(here.cluster.log()).is_file());
         here.gone().await
+    })
+}
+
+fn saved() -> Outcome {
+    block_on(async {
+        let target = QemuTarget {
+            restore: true,
+            ..target()?
+        };
+        let first = Provisioned::of(&target).await?;
+        let client = first.client().await?;
+        if first.cluster.restored().is_none() {
+            client.create("/registry/saved", b"x".to_vec(), 0).await?;
+            first.cluster.served().await?;
+            // The machine goes on after it was saved.
+            ensure!(client.get("/registry/saved", 0).await?.0.is_some());
+        }
+        client.create("/registry/later", b"x".to_vec(), 0).await?;
+        first.gone().await?;
+        let second = Provisioned::of(&target).await?;
+        ensure!(
+            second.cluster.restored().is_some(),
+            "it was booted: {:?}",
+            second.cluster.facts()
+        );
+        let client = second.client().await?;
+        ensure!(client.get("/registry/saved", 0).await?.0.is_some());
+        ensure!(
+            client.get("/registry/later", 0).await?.0.is_none(),
+            "it is not what was saved"
+        );
+        let here = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)?
+            .as_secs();
+        let there: u64 = second.shell("date +%s").await?.trim().parse()?;
+        ensure!(
+            here.abs_diff(there) <= 5,
+            "the guest's clock stands at {there}, ours at {here}"
+        );
+        let mut samplers = second.cluster.samplers()?;
+        value(&mut samplers, "guest-cgroup", Metric::Anon).await?;
+        // Its disks are overlays of the saved ones: cut off, it boots anew on them.
+        second.cluster.restart(Restart::PowerCut).await?;
+        let client = second.client().await?;
+        ensure!(client.get("/registry/saved", 0).await?.0.is_some());
+        second.gone().await
     })
 }
