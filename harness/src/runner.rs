@@ -158,8 +158,9 @@ async fn serve(
         },
     };
     let ready_at = Instant::now();
+    let counted = cluster.counted_since_start().await;
     match cluster.restored() {
-        None => cold_start::record(cluster, sink, &ready, &boot.end()),
+        None => cold_start::record(cluster, sink, &ready, &boot.end(), counted),
         Some(why) => cold_start::skip(sink, why),
     }
     if let Err(error) = cluster.served().await {

@@ -5,7 +5,7 @@ pub mod native;
 pub mod qemu;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -51,7 +51,7 @@ pub struct Exit {
 
 /// A place where clusters are made; one per kind of place.
 pub trait Target: Sync {
-    /// Its name, as in `--target`.
+    /// Its name, as in `--target`, with what sets its cells apart from those of the kind's default.
     fn name(&self) -> &'static str;
     /// Whether wall time there is real.
     fn timing(&self) -> Timing;
@@ -120,6 +120,16 @@ pub trait Cluster: Send + Sync {
     /// Why there is no cold start to measure, where the server was not started but restored.
     fn restored(&self) -> Option<&str> {
         None
+    }
+    /// Waits between two looks at a server that starts. A place with a clock of its own paces looks by that, so that
+    /// how often it is asked does not depend on how fast this host is.
+    fn pace(&self, pause: Duration) -> BoxFuture<'_, ()> {
+        tokio::time::sleep(pause).boxed()
+    }
+    /// The time since the server was executed on the clock of a machine that counts its instructions; `None`
+    /// where there is no such clock.
+    fn counted_since_start(&self) -> BoxFuture<'_, Option<Duration>> {
+        async { None }.boxed()
     }
     /// Called once when the server is ready and its cold start is in the record, before anything is driven.
     ///

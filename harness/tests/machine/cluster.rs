@@ -46,6 +46,7 @@ pub fn lacking() -> Result<Option<String>> {
 
 fn target() -> Result<QemuTarget> {
     Ok(QemuTarget {
+        name: "qemu",
         profile: Profile::find("aarch64-virt")?,
         time: TimeMode::Free,
         restore: false,

@@ -11,7 +11,7 @@ use reports::event::BudgetEvidence;
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
 
 use super::evidence::Evidence;
-use super::life::{Constant, Life};
+use super::life::{Constant, Life, uptime};
 use super::provision::DATA_DIR;
 use super::saved::Order;
 use crate::cell::Cell;
@@ -98,6 +98,9 @@ impl QemuCluster {
     }
 }
 
+/// Pause between two looks for a new record; they come every 250 ms of the guest's clock, which is the slower one.
+const RECORD_PAUSE: Duration = Duration::from_millis(5);
+
 const GONE: &str = "failed to reach the guest: its machine did not start again";
 
 impl Cluster for QemuCluster {
@@ -176,6 +179,31 @@ impl Cluster for QemuCluster {
 
     fn thrash(&self, silent_since: Instant) -> Option<Thrash> {
         self.evidence.thrash(silent_since)
+    }
+
+    fn pace(&self, pause: Duration) -> BoxFuture<'_, ()> {
+        if !self.constant.counted() {
+            return tokio::time::sleep(pause).boxed();
+        }
+        async {
+            // Each record is one period of the guest's clock. Whoever waits has a deadline.
+            let before = self.constant.source.clock();
+            while self.constant.source.clock() == before {
+                tokio::time::sleep(RECORD_PAUSE).await;
+            }
+        }
+        .boxed()
+    }
+
+    fn counted_since_start(&self) -> BoxFuture<'_, Option<Duration>> {
+        async {
+            let life = self.life.read().await;
+            let life = life.as_ref()?;
+            let started = life.started_counted?;
+            let now = uptime(&life.control).await.ok()?;
+            Some(now.saturating_sub(started))
+        }
+        .boxed()
     }
 
     fn restored(&self) -> Option<&str> {

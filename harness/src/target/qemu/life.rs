@@ -1,6 +1,6 @@
 //! What changes when a server is cut off and started again: its machine, the connections into it, its pid.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
 use tokio::sync::watch;
@@ -10,7 +10,7 @@ use super::follow::LogFollower;
 use super::provision::{SAMPLES_PORT, agent};
 use super::samplers::Source;
 use crate::guest::{Control, Exec, Samples, Spawn};
-use crate::machine::{Ended, Machine};
+use crate::machine::{Ended, Machine, TimeMode};
 use crate::target::{Exit, Restarted};
 
 const SIGKILL: i32 = 9;
@@ -21,6 +21,8 @@ pub(super) struct Life {
     pub control: Control,
     pub pid: i32,
     pub started: Instant,
+    /// The guest's clock then, where it counts instructions.
+    pub started_counted: Option<Duration>,
     pub follower: LogFollower,
     /// Tells the server's unasked end; aborted before the server is ended on purpose.
     pub watcher: AbortHandle,
@@ -34,21 +36,51 @@ pub(super) struct Constant {
     pub tell: watch::Sender<Option<Exit>>,
     /// By how much deadlines are stretched.
     pub patience: u32,
+    pub time: TimeMode,
+}
+
+/// A server that was just started.
+pub(super) struct Start {
+    pub pid: i32,
+    pub at: Instant,
+    pub counted: Option<Duration>,
+    pub watcher: AbortHandle,
+}
+
+/// The guest's clock since its boot, to the hundredth of a second (proc_uptime(5)).
+pub(super) async fn uptime(control: &Control) -> Result<Duration> {
+    let text = control.get("/proc/uptime", 100).await?;
+    let seconds = std::str::from_utf8(&text)
+        .ok()
+        .and_then(|text| text.split_ascii_whitespace().next()?.parse().ok());
+    let seconds = seconds.context("failed to read the guest's clock")?;
+    Duration::try_from_secs_f64(seconds).context("failed to read the guest's clock")
 }
 
 impl Constant {
+    /// Whether the guest's clock is its instructions.
+    pub fn counted(&self) -> bool {
+        self.time == TimeMode::Counted
+    }
+
     /// Starts the server, and tells its end when nobody asked for it.
-    pub async fn start(
-        &self,
-        machine: &Machine,
-        control: &Control,
-    ) -> Result<(i32, Instant, AbortHandle)> {
+    pub async fn start(&self, machine: &Machine, control: &Control) -> Result<Start> {
+        let counted = if self.counted() {
+            Some(uptime(control).await?)
+        } else {
+            None
+        };
         let at = Instant::now();
         let pid = control
             .spawn(&self.server)
             .await
             .context("failed to start the server in the guest")?;
-        Ok((pid, at, self.watch(machine, control, pid)))
+        Ok(Start {
+            pid,
+            at,
+            counted,
+            watcher: self.watch(machine, control, pid),
+        })
     }
 
     /// Watches a server that runs.
@@ -89,14 +121,16 @@ impl Constant {
             "failed to remove the log of the last boot"
         );
         follower.follow(control.clone()).await;
-        let (pid, started, watcher) = self.start(&machine, &control).await?;
+        let start = self.start(&machine, &control).await?;
+        let started = start.at;
         let life = Life {
             machine,
             control,
-            pid,
+            pid: start.pid,
             started,
+            started_counted: start.counted,
             follower,
-            watcher,
+            watcher: start.watcher,
         };
         Ok((
             life,
@@ -119,12 +153,13 @@ impl Constant {
                 "failed to kill the server: it ended before, as {exit:?}"
             ));
         }
-        let (pid, started, watcher) = self.start(&life.machine, &life.control).await?;
-        (life.pid, life.started, life.watcher) = (pid, started, watcher);
+        let start = self.start(&life.machine, &life.control).await?;
+        (life.pid, life.started, life.watcher) = (start.pid, start.at, start.watcher);
+        life.started_counted = start.counted;
         Ok(Restarted {
-            at: started,
+            at: start.at,
             before: format!("pid {before}"),
-            after: format!("pid {pid}"),
+            after: format!("pid {}", start.pid),
         })
     }
 }

@@ -36,6 +36,8 @@ pub(super) const KIND: TargetKind = TargetKind {
 };
 
 const NAME: &str = "qemu";
+/// The machine where none is named: that of the `edge` budget.
+const MACHINE: &str = "aarch64-virt";
 
 /// How much slower than this host a server runs when the clock is free. A K3s that is up after 8 s natively takes
 /// 44 s on one emulated core of a quiet 2-core host.
@@ -63,6 +65,8 @@ pub struct QemuArgs {
 /// The target `qemu`.
 #[derive(Debug, Clone)]
 pub struct QemuTarget {
+    /// `qemu`, with the machine and the way of time where they are not the default ones.
+    pub name: &'static str,
     /// The kind of machine.
     pub profile: Profile,
     /// How the guest's clock runs.
@@ -83,9 +87,11 @@ impl QemuTarget {
     /// # Errors
     /// When there is no such machine.
     pub fn new(args: &QemuArgs) -> Result<Self, String> {
-        let machine = args.machine.as_deref().unwrap_or("aarch64-virt");
+        let machine = args.machine.as_deref().unwrap_or(MACHINE);
+        let profile = Profile::find(machine).map_err(|error| format!("{error:#}"))?;
         Ok(Self {
-            profile: Profile::find(machine).map_err(|error| format!("{error:#}"))?,
+            name: name_of(&profile, args.time),
+            profile,
             time: args.time,
             restore: args.restore,
             guest: args.guest.clone(),
@@ -95,9 +101,23 @@ impl QemuTarget {
     }
 }
 
+/// Cells of different machines or clocks are different cells: no figure of one is ever compared with the other's.
+fn name_of(profile: &Profile, time: TimeMode) -> &'static str {
+    let machine = match profile.name.as_str() {
+        MACHINE => String::new(),
+        other => format!("-{other}"),
+    };
+    let time = match time {
+        TimeMode::Free => "",
+        TimeMode::Counted => "-counted",
+    };
+    // Made once a run.
+    String::leak(format!("{NAME}{machine}{time}"))
+}
+
 impl Target for QemuTarget {
     fn name(&self) -> &'static str {
-        NAME
+        self.name
     }
 
     fn timing(&self) -> Timing {

@@ -7,9 +7,9 @@ use tokio::sync::watch;
 
 use super::QemuTarget;
 use super::cluster::{QemuCluster, Running};
-use super::facts::facts;
+use super::facts::{calibrate, facts};
 use super::follow::{self, LogFollower};
-use super::life::{Constant, Life};
+use super::life::{Constant, Life, Start};
 use super::parts::{Parts, kernel_args};
 use super::samplers::Source;
 use super::saved::{Order, Saved};
@@ -17,7 +17,9 @@ use super::server::{self, Server};
 use crate::cell::Cell;
 use crate::distribution::Access;
 use crate::guest::{Control, Hello, Samples};
-use crate::machine::{Machine, MachineSpec, Network, NetworkRequest, Surroundings, may_use_tap};
+use crate::machine::{
+    Machine, MachineSpec, Network, NetworkRequest, Surroundings, TimeMode, may_use_tap,
+};
 use crate::scope::{Resource, Scope};
 use crate::target::native::Holdings;
 use crate::target::{Cluster, ProvisionError, Target};
@@ -138,7 +140,8 @@ async fn booted(
     let machine = Machine::boot(spec, &request, surroundings).await?;
     let (control, hello) = agent(&machine, target.patience()).await?;
     server::make_folder(&control).await?;
-    let facts = facts(target, &machine, &hello, &parts.images);
+    let mut facts = facts(target, &machine, &hello, &parts.images);
+    facts.push(("calibration".to_owned(), calibrate(&control).await?));
     let connected = Connected {
         machine,
         control,
@@ -226,16 +229,19 @@ impl Connected {
         let (tell, ended) = watch::channel(None);
         let constant = Constant {
             server: server::to_spawn(cell, &server.command),
-            source: Source::new(samples),
+            source: Source::new(samples, target.time == TimeMode::Counted),
             tell,
             patience: target.patience(),
+            time: target.time,
         };
-        let (pid, started, watcher) = match runs {
+        let start = match runs {
             None => constant.start(&machine, &control).await?,
-            Some(pid) => {
-                let watcher = constant.watch(&machine, &control, pid);
-                (pid, machine.emulator().started(), watcher)
-            }
+            Some(pid) => Start {
+                pid,
+                at: machine.emulator().started(),
+                counted: None,
+                watcher: constant.watch(&machine, &control, pid),
+            },
         };
         let log = cell.logs.join("server.log");
         let follower = LogFollower::start(control.clone(), SERVER_LOG, log.clone());
@@ -243,10 +249,11 @@ impl Connected {
             life: Life {
                 machine,
                 control,
-                pid,
-                started,
+                pid: start.pid,
+                started: start.at,
+                started_counted: start.counted,
                 follower,
-                watcher,
+                watcher: start.watcher,
             },
             constant,
             ended,

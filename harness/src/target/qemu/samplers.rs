@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reports::metric::Metric;
 
@@ -18,13 +18,16 @@ struct Stream {
     /// `None` while the machine boots again.
     samples: Option<Samples>,
     generation: u64,
+    /// Whether the guest's clock counts instructions and is to stand beside what is read.
+    counted: bool,
 }
 
 impl Source {
-    pub fn new(samples: Samples) -> Self {
+    pub fn new(samples: Samples, counted: bool) -> Self {
         Self(Arc::new(Mutex::new(Stream {
             samples: Some(samples),
             generation: 0,
+            counted,
         })))
     }
 
@@ -51,11 +54,18 @@ impl Source {
                     inner,
                     nth,
                     generation: stream.generation,
+                    counted: stream.counted,
                     source: self.clone(),
                     evidence: evidence.clone(),
                 })
             })
             .collect()
+    }
+
+    /// The guest's clock in its newest record: it moves on by one period a record.
+    pub fn clock(&self) -> Option<Duration> {
+        let latest = self.lock().samples.as_ref()?.latest()?;
+        Some(latest.at)
     }
 
     fn lock(&self) -> MutexGuard<'_, Stream> {
@@ -69,6 +79,7 @@ struct Watched {
     inner: Box<dyn Sampler>,
     nth: usize,
     generation: u64,
+    counted: bool,
     source: Source,
     evidence: Evidence,
 }
@@ -100,6 +111,12 @@ impl Sampler for Watched {
         let before = into.len();
         if let Err(why) = self.inner.sample(into) {
             return self.renew(why);
+        }
+        if self.counted
+            && into.len() > before
+            && let Some(at) = self.source.clock()
+        {
+            into.push((Metric::CountedClock, at.as_secs_f64() * 1e6));
         }
         let reading = reading(&into[before..]);
         if reading != MachineReading::default() {
