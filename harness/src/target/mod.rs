@@ -126,9 +126,8 @@ pub trait Cluster: Send + Sync {
     fn pace(&self, pause: Duration) -> BoxFuture<'_, ()> {
         tokio::time::sleep(pause).boxed()
     }
-    /// The time since the server was executed on the clock of a machine that counts its instructions; `None`
-    /// where there is no such clock.
-    fn counted_since_start(&self) -> BoxFuture<'_, Option<Duration>> {
+    /// What the server's start has cost so far on a machine that counts its instructions; `None` on any other.
+    fn counted_since_start(&self) -> BoxFuture<'_, Option<Counted>> {
         async { None }.boxed()
     }
     /// Called once when the server is ready and its cold start is in the record, before anything is driven.
@@ -186,6 +185,15 @@ pub struct Restarted {
     pub before: String,
     /// The same of what it is now; another.
     pub after: String,
+}
+
+/// Cost on a machine that counts its instructions, one a nanosecond of its clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Time on the machine's clock since the server was executed.
+    pub clock: Duration,
+    /// Instructions that the server has executed, its kernel work included.
+    pub instructions: u64,
 }
 
 /// What a program that was run in a cluster's place left.

@@ -11,7 +11,7 @@ use reports::event::BudgetEvidence;
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
 
 use super::evidence::Evidence;
-use super::life::{Constant, Life, uptime};
+use super::life::{Constant, Life, instructions, uptime};
 use super::provision::DATA_DIR;
 use super::saved::Order;
 use crate::cell::Cell;
@@ -20,7 +20,7 @@ use crate::guest::{Control, Exec};
 use crate::machine::Size;
 use crate::sampler::{EmulatorProcess, Sampler};
 use crate::target::native::Holdings;
-use crate::target::{Cluster, ExecOutput, Exit, ProcessMemory, Restart, Restarted};
+use crate::target::{Cluster, Counted, ExecOutput, Exit, ProcessMemory, Restart, Restarted};
 use crate::thrash::Thrash;
 
 /// The last lines of the log are fetched within this time, or left in the guest.
@@ -195,13 +195,18 @@ impl Cluster for QemuCluster {
         .boxed()
     }
 
-    fn counted_since_start(&self) -> BoxFuture<'_, Option<Duration>> {
+    fn counted_since_start(&self) -> BoxFuture<'_, Option<Counted>> {
         async {
             let life = self.life.read().await;
             let life = life.as_ref()?;
             let started = life.started_counted?;
-            let now = uptime(&life.control).await.ok()?;
-            Some(now.saturating_sub(started))
+            // Both at once, not from the newest record, which may be a period old.
+            let clock = uptime(&life.control).await.ok()?.saturating_sub(started);
+            let instructions = instructions(&life.control).await.ok()?;
+            Some(Counted {
+                clock,
+                instructions,
+            })
         }
         .boxed()
     }

@@ -18,6 +18,18 @@ pub(super) fn facts(
 ) -> Vec<(String, String)> {
     let Size { memory_mib, cpus } = machine.spec().size;
     let profile = &target.profile;
+    let packages = images
+        .manifest
+        .iter()
+        .flat_map(|manifest| &manifest.packages);
+    let etcd = packages
+        .filter(|package| package.name == "etcd-server")
+        .map(|package| {
+            (
+                "etcd".to_owned(),
+                format!("Debian's etcd-server {}", package.version),
+            )
+        });
     let guest = match &images.manifest {
         Some(manifest) => format!(
             "built from {} packages, {}",
@@ -54,7 +66,9 @@ pub(super) fn facts(
         ("guest clock", time.to_owned()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
-    .to_vec()
+    .into_iter()
+    .chain(etcd)
+    .collect()
 }
 
 /// Fixed work for one CPU, by which emulated machines on different hosts can be told apart. Small, for it is done

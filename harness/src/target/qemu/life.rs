@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use super::follow::LogFollower;
 use super::provision::{SAMPLES_PORT, agent};
 use super::samplers::Source;
-use crate::guest::{Control, Exec, Samples, Spawn};
+use crate::guest::{Control, Exec, SERVER_CGROUP, Samples, Spawn};
 use crate::machine::{Ended, Machine, TimeMode};
 use crate::target::{Exit, Restarted};
 
@@ -55,6 +55,17 @@ pub(super) async fn uptime(control: &Control) -> Result<Duration> {
         .and_then(|text| text.split_ascii_whitespace().next()?.parse().ok());
     let seconds = seconds.context("failed to read the guest's clock")?;
     Duration::try_from_secs_f64(seconds).context("failed to read the guest's clock")
+}
+
+/// What the server's cgroup has used, in instructions of a machine that executes one a nanosecond.
+pub(super) async fn instructions(control: &Control) -> Result<u64> {
+    let path = format!("/sys/fs/cgroup/{SERVER_CGROUP}/cpu.stat");
+    let text = control.get(&path, 4096).await?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let used = text
+        .lines()
+        .find_map(|line| line.strip_prefix("usage_usec ")?.trim().parse::<u64>().ok());
+    Ok(used.context("failed to read the CPU time of the server's cgroup")? * 1000)
 }
 
 impl Constant {

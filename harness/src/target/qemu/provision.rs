@@ -81,7 +81,7 @@ async fn launch(
         size: parts.size,
         kernel: parts.images.kernel.clone(),
         initramfs: parts.images.initramfs.clone(),
-        kernel_args: kernel_args(cell)?,
+        kernel_args: kernel_args(cell, target.time)?,
         disks: parts.disks(&cell.work)?,
         nics: Vec::new(),
         ports: vec![CONTROL_PORT, SAMPLES_PORT],
