@@ -15,9 +15,9 @@ use crate::drive::{Driven, drive};
 use crate::journal::CellSink;
 use crate::observer::SamplerCost;
 use crate::plan::PlannedCell;
-use crate::ready;
+use crate::ready::{self, Ready};
 use crate::sampler::{Driver, Rate};
-use crate::scenario::{Phase, Tap};
+use crate::scenario::{Access, Phase, Tap};
 use crate::scope::Scope;
 use crate::suite::Selection;
 use crate::target::{Cluster, ProvisionError, Target, Timing};
@@ -158,6 +158,13 @@ async fn serve(
         },
     };
     let ready_at = Instant::now();
+    let ready = Ready {
+        access: match ready.access {
+            Access::Kubernetes(api) => Access::Kubernetes(api.patient(settings.target.patience())),
+            etcd @ Access::Etcd(_) => etcd,
+        },
+        ..ready
+    };
     let counted = cluster.counted_since_start().await;
     match cluster.restored() {
         None => cold_start::record(cluster, sink, &ready, &boot.end(), counted),
@@ -237,7 +244,7 @@ enum Held {
 async fn hold(
     settings: &RunSettings,
     cluster: &dyn Cluster,
-    access: &crate::scenario::Access,
+    access: &Access,
     sink: &CellSink,
     tap: &Tap,
     cancel: &Cancel,

@@ -258,7 +258,9 @@ mod tests {
             read_only: false,
             serial: "assay-root",
         };
-        let overlays = found.overlay(&[disk.clone()], folder.path()).unwrap();
+        let overlays = found
+            .overlay(std::slice::from_ref(&disk), folder.path())
+            .unwrap();
         assert!(overlays[0].file.is_file() && overlays[0].serial == "assay-root");
         found.overlay(&[], folder.path()).unwrap_err();
         store.keep(1);
