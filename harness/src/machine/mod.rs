@@ -13,6 +13,9 @@ pub mod qmp;
 #[cfg(test)]
 mod qmp_test;
 mod state;
+pub mod switch;
+#[cfg(test)]
+mod switch_test;
 
 pub use boot::{Machine, Surroundings, may_use_tap};
 pub use command::{Disk, DiskFormat, MachineSpec, Nic, TimeMode, USER_GATEWAY, USER_GUEST};
@@ -22,3 +25,4 @@ pub use process::{Emulator, Ended, find_emulator};
 pub use profile::{Profile, Size};
 pub use qmp::{Qmp, QmpError, QmpEvent};
 pub use state::{SavedState, StateStore, state_key};
+pub use switch::{Link, Switch, Traffic};
