@@ -82,7 +82,7 @@ pub async fn drive(
     tokio::select! {
         (outcome, reason) = everything => Driven::Done { outcome, reason: reason.filter(|_| outcome != Outcome::Passed) },
         exit = cluster.ended() => Driven::Died(exit),
-        how = watchdog::silence(access, settings.target.patience()) => Driven::Silent(how),
+        how = watchdog::silence(access, settings.target.patience(), cluster) => Driven::Silent(how),
         () = cancel.cancelled() => Driven::Interrupted,
     }
 }

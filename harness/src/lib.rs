@@ -19,6 +19,7 @@ pub mod guest;
 pub mod host;
 mod internal;
 pub mod journal;
+pub mod machine;
 pub mod net;
 pub mod observer;
 pub mod output;
@@ -35,6 +36,7 @@ pub mod suite;
 mod sys;
 pub mod target;
 pub mod text;
+pub mod thrash;
 pub mod watchdog;
 
 pub use internal::internal;

@@ -47,19 +47,19 @@ pub async fn wait(
     for condition in conditions {
         match (condition, cluster.access()) {
             (ReadyWhen::Listening, file) => {
-                access = Some(listening(file, run, &note).await?);
+                access = Some(listening(cluster, file, run, &note).await?);
             }
             (ReadyWhen::Http200(path), file) => {
                 let access = access
                     .as_ref()
                     .context("failed to wait for HTTP: the port was not awaited first")?;
-                http_200(access, file, path, &note).await?;
+                http_200(cluster, access, file, path, &note).await?;
             }
             (ReadyWhen::FirstWrite, _) => {
                 let access = access
                     .as_ref()
                     .context("failed to write: the port was not awaited first")?;
-                first_write(access, run, &note).await?;
+                first_write(cluster, access, run, &note).await?;
             }
         }
         milestones.push((*condition, Instant::now()));
@@ -69,13 +69,18 @@ pub async fn wait(
     Ok(Ready { access, milestones })
 }
 
-async fn listening(file: &AccessFile, run: &str, note: &impl Fn(String)) -> anyhow::Result<Access> {
+async fn listening(
+    cluster: &dyn Cluster,
+    file: &AccessFile,
+    run: &str,
+    note: &impl Fn(String),
+) -> anyhow::Result<Access> {
     loop {
         match try_listening(file, run).await {
             Ok(access) => return Ok(access),
             Err(error) => note(format!("{error:#}")),
         }
-        tokio::time::sleep(PORT_PAUSE).await;
+        cluster.pace(PORT_PAUSE).await;
     }
 }
 
@@ -133,6 +138,7 @@ async fn touch(url: &str) -> anyhow::Result<()> {
 }
 
 async fn http_200(
+    cluster: &dyn Cluster,
     access: &Access,
     file: &AccessFile,
     path: &str,
@@ -158,13 +164,18 @@ async fn http_200(
             }
         };
         note(seen);
-        tokio::time::sleep(REQUEST_PAUSE).await;
+        cluster.pace(REQUEST_PAUSE).await;
     }
 }
 
 const FIRST: &str = "assay-first-write";
 
-async fn first_write(access: &Access, run: &str, note: &impl Fn(String)) -> anyhow::Result<()> {
+async fn first_write(
+    cluster: &dyn Cluster,
+    access: &Access,
+    run: &str,
+    note: &impl Fn(String),
+) -> anyhow::Result<()> {
     loop {
         let outcome = match access {
             Access::Kubernetes(api) => first_configmap(api, run).await,
@@ -174,7 +185,7 @@ async fn first_write(access: &Access, run: &str, note: &impl Fn(String)) -> anyh
             Ok(()) => return Ok(()),
             Err(error) => note(format!("first write: {error:#}")),
         }
-        tokio::time::sleep(REQUEST_PAUSE).await;
+        cluster.pace(REQUEST_PAUSE).await;
     }
 }
 

@@ -15,9 +15,9 @@ use crate::drive::{Driven, drive};
 use crate::journal::CellSink;
 use crate::observer::SamplerCost;
 use crate::plan::PlannedCell;
-use crate::ready;
+use crate::ready::{self, Ready};
 use crate::sampler::{Driver, Rate};
-use crate::scenario::{Phase, Tap};
+use crate::scenario::{Access, Phase, Tap};
 use crate::scope::Scope;
 use crate::suite::Selection;
 use crate::target::{Cluster, ProvisionError, Target, Timing};
@@ -60,7 +60,12 @@ pub async fn run_cell(
         finish(sink, Outcome::Skipped, Some(reason.clone()));
         return;
     }
-    let cluster = match settings.target.provision(cell, scope).await {
+    // Dropped half-way, a provisioning takes back what it made.
+    let provisioned = tokio::select! {
+        provisioned = settings.target.provision(cell, scope) => provisioned,
+        () = cancel.cancelled() => Err(ProvisionError::Failed(anyhow::anyhow!("interrupted while the cluster was made"))),
+    };
+    let cluster = match provisioned {
         Ok(cluster) => cluster,
         Err(error) => {
             sink.emit(EventKind::CellStarted(spec(settings, planned, Vec::new())));
@@ -75,7 +80,11 @@ pub async fn run_cell(
     let command = command_words(cluster.as_ref());
     sink.at(
         cluster.started(),
-        EventKind::CellStarted(spec(settings, planned, command)),
+        EventKind::CellStarted({
+            let mut spec = spec(settings, planned, command);
+            spec.artifacts.extend(cluster.facts());
+            spec
+        }),
     );
     let tap = Tap::default();
     let sampler = match start_sampler(cluster.as_ref(), sink, &tap) {
@@ -119,7 +128,7 @@ async fn serve(
     cancel: &Cancel,
     sampler: Option<&Sampling>,
 ) -> (Outcome, Option<String>) {
-    let name = if cluster.was_there() {
+    let name = if cluster.start_unseen().is_some() {
         "reach/connect"
     } else {
         "cold_start/boot"
@@ -154,11 +163,20 @@ async fn serve(
         },
     };
     let ready_at = Instant::now();
-    let boot = boot.end();
-    if cluster.was_there() {
-        cold_start::not_seen(sink);
-    } else {
-        cold_start::record(cluster, sink, &ready, &boot);
+    let ready = Ready {
+        access: match ready.access {
+            Access::Kubernetes(api) => Access::Kubernetes(api.patient(settings.target.patience())),
+            etcd @ Access::Etcd(_) => etcd,
+        },
+        ..ready
+    };
+    let counted = cluster.counted_since_start().await;
+    match cluster.start_unseen() {
+        None => cold_start::record(cluster, sink, &ready, &boot.end(), counted),
+        Some(why) => cold_start::skip(sink, why),
+    }
+    if let Err(error) = cluster.served().await {
+        sink.warn(format!("{error:#}"));
     }
     if let Some(sampler) = sampler {
         sampler.rate.set(Rate::SETTLED_HZ);
@@ -231,7 +249,7 @@ enum Held {
 async fn hold(
     settings: &RunSettings,
     cluster: &dyn Cluster,
-    access: &crate::scenario::Access,
+    access: &Access,
     sink: &CellSink,
     tap: &Tap,
     cancel: &Cancel,
@@ -282,6 +300,13 @@ struct Sampling {
     rate: Rate,
 }
 
+/// Sources that see more than the server: the host, or a whole emulated machine. They are in the record, but no
+/// scenario takes their figures for the server's.
+fn is_beside(source: &str) -> bool {
+    matches!(source, "host-pressure" | "guest-machine")
+        || source.starts_with(reports::figures::OBSERVER)
+}
+
 fn start_sampler(cluster: &dyn Cluster, sink: &CellSink, tap: &Tap) -> anyhow::Result<Sampling> {
     let (sink, tap) = (sink.clone(), tap.clone());
     let rate = Rate::new(Rate::STARTING_HZ);
@@ -289,7 +314,7 @@ fn start_sampler(cluster: &dyn Cluster, sink: &CellSink, tap: &Tap) -> anyhow::R
         cluster.samplers()?,
         rate.clone(),
         Box::new(move |at, source: &str, readings| {
-            if source != "host-pressure" {
+            if !is_beside(source) {
                 tap.push(at, &readings);
             }
             sink.at(

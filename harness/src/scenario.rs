@@ -308,10 +308,15 @@ impl PhaseSamples {
         let having: Vec<_> = self
             .readings
             .iter()
-            .filter_map(|r| Some((r.at, *r.values.get(&metric)?)))
+            .filter_map(|r| Some((r, *r.values.get(&metric)?)))
             .collect();
         let (first, last) = (having.first()?, having.last()?);
-        let seconds = last.0.duration_since(first.0).as_secs_f64();
+        // A machine that counts its instructions has no other time: per ours, a rate would be the host's load.
+        let clock = |reading: &Reading| reading.values.get(&Metric::CountedClock).copied();
+        let seconds = match (clock(first.0), clock(last.0)) {
+            (Some(from), Some(to)) => (to - from) / 1e6,
+            _ => last.0.at.duration_since(first.0.at).as_secs_f64(),
+        };
         (seconds > 0.0).then(|| (last.1 - first.1) / seconds)
     }
 

@@ -81,6 +81,9 @@ pub enum Metric {
     MachinePagesScanned,
     /// Processes killed by the OOM killer anywhere in an emulated machine, cumulative.
     MachineOomKills,
+    /// The clock of an emulated machine that counts its instructions, cumulative, microseconds: thousands of
+    /// instructions. Rates of its other metrics are per this clock.
+    CountedClock,
 }
 
 impl Metric {
@@ -93,7 +96,8 @@ impl Metric {
             | Self::MemoryPressure
             | Self::CpuPressure
             | Self::IoPressure
-            | Self::MachineCpuUsed => Unit::Microseconds,
+            | Self::MachineCpuUsed
+            | Self::CountedClock => Unit::Microseconds,
             Self::CpuPeriods
             | Self::CpuThrottledPeriods
             | Self::OomKills

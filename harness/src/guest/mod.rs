@@ -14,6 +14,7 @@ mod disk;
 mod error;
 mod manifest;
 mod modules;
+mod part;
 mod protocol;
 mod record;
 mod request;

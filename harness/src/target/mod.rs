@@ -3,6 +3,7 @@
 mod disk;
 pub mod existing;
 pub mod native;
+pub mod qemu;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use crate::cell::{Cell, Shape};
 use crate::distribution::{Access, CommandLine, Distribution};
 use crate::sampler::Sampler;
 use crate::scope::Scope;
+use crate::thrash::Thrash;
 
 /// Whether wall time on a target is a real machine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +60,7 @@ pub struct Admitted {
 
 /// A place where clusters are made; one per kind of place.
 pub trait Target: Sync {
-    /// Its name, as in `--target`.
+    /// Its name, as in `--target`, with what sets its cells apart from those of the kind's default.
     fn name(&self) -> &'static str;
     /// Whether wall time there is real.
     fn timing(&self) -> Timing;
@@ -107,6 +109,10 @@ pub trait Cluster: Send + Sync {
     fn etcd_metrics(&self) -> Option<&str>;
     /// The command line that was started.
     fn command(&self) -> &CommandLine;
+    /// What the record shows of the place besides the binaries' origins: a key and a few words.
+    fn facts(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
     /// Bytes of these files and folders under the server's data folder. What is not there counts as nothing.
     ///
     /// # Errors
@@ -117,10 +123,6 @@ pub trait Cluster: Send + Sync {
     fn log(&self) -> &std::path::Path;
     /// The moment at which the server was executed.
     fn started(&self) -> Instant;
-    /// Whether it ran before assay came, so that its start was not seen.
-    fn was_there(&self) -> bool {
-        false
-    }
     /// Why nothing of it is sampled, where nothing is.
     fn unsampled(&self) -> Option<&str> {
         None
@@ -140,6 +142,30 @@ pub trait Cluster: Send + Sync {
     fn ended(&self) -> BoxFuture<'static, Exit>;
     /// What the kernel says of the budget now. `hold_ms`, `serving_after_hold` and `restarts` are the runner's.
     fn budget_evidence(&self) -> BudgetEvidence;
+    /// Whether the server has been thrashing since it was last heard, as far as this place can tell.
+    fn thrash(&self, _silent_since: Instant) -> Option<Thrash> {
+        None
+    }
+    /// Why there is no cold start to measure, where the server was there already, or was restored.
+    fn start_unseen(&self) -> Option<&str> {
+        None
+    }
+    /// Waits between two looks at a server that starts. A place with a clock of its own paces looks by that, so that
+    /// how often it is asked does not depend on how fast this host is.
+    fn pace(&self, pause: Duration) -> BoxFuture<'_, ()> {
+        tokio::time::sleep(pause).boxed()
+    }
+    /// What the server's start has cost so far on a machine that counts its instructions; `None` on any other.
+    fn counted_since_start(&self) -> BoxFuture<'_, Option<Counted>> {
+        async { None }.boxed()
+    }
+    /// Called once when the server is ready and its cold start is in the record, before anything is driven.
+    ///
+    /// # Errors
+    /// What could not be done now; the cell goes on.
+    fn served(&self) -> BoxFuture<'_, anyhow::Result<()>> {
+        async { Ok(()) }.boxed()
+    }
     /// Runs a program in the place where the server runs.
     ///
     /// # Errors
@@ -148,8 +174,55 @@ pub trait Cluster: Send + Sync {
         async { anyhow::bail!("failed to run a program there: this target offers no way to") }
             .boxed()
     }
+    /// Ends the server the hard way and starts it again on the same data. Returns when it was executed;
+    /// readiness is the caller's business. [`Cluster::ended`] tells nothing of this end.
+    ///
+    /// # Errors
+    /// When the target offers no way to, or the end or the new start is not witnessed.
+    fn restart(&self, how: Restart) -> BoxFuture<'_, anyhow::Result<Restarted>> {
+        async move { anyhow::bail!("failed to restart the server by {how}: it is not possible here") }
+            .boxed()
+    }
     /// Ends the server and removes everything. Returns what stayed, one line each.
     fn destroy(self: Box<Self>) -> BoxFuture<'static, Vec<String>>;
+}
+
+/// How a server is ended before it is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// The machine loses its power: what was not flushed to its disks is lost.
+    PowerCut,
+    /// SIGKILL to the server: its kernel still has what it wrote.
+    Kill,
+}
+
+impl std::fmt::Display for Restart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::PowerCut => "a power cut",
+            Self::Kill => "SIGKILL",
+        })
+    }
+}
+
+/// A restart, with what shows that it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restarted {
+    /// The moment at which the server was executed again.
+    pub at: Instant,
+    /// What it was before, such as `boot` and the kernel's boot id.
+    pub before: String,
+    /// The same of what it is now; another.
+    pub after: String,
+}
+
+/// Cost on a machine that counts its instructions, one a nanosecond of its clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Time on the machine's clock since the server was executed.
+    pub clock: Duration,
+    /// Instructions that the server has executed, its kernel work included.
+    pub instructions: u64,
 }
 
 /// What a program that was run in a cluster's place left.
@@ -192,10 +265,13 @@ pub struct TargetKind {
 /// The options of all targets; each target's file owns its own.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TargetArgs {
-    /// Of the target `existing`.
+    /// The emulated machine.
+    #[command(flatten)]
+    pub qemu: qemu::QemuArgs,
+    /// The cluster that is there already.
     #[command(flatten)]
     pub existing: existing::ExistingArgs,
 }
 
 /// The targets that exist.
-pub static TARGETS: &[TargetKind] = &[native::KIND, existing::KIND];
+pub static TARGETS: &[TargetKind] = &[native::KIND, qemu::KIND, existing::KIND];

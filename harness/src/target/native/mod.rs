@@ -30,6 +30,7 @@ use crate::cell::Cell;
 use crate::scope::Scope;
 use crate::target::{Cluster, ProvisionError, Target, TargetKind, Timing};
 
+pub(super) use holdings::Holdings;
 pub(crate) use init::init;
 pub(crate) use keeper::keeper;
 pub(crate) use observe::descendants;
