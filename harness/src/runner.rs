@@ -98,7 +98,11 @@ pub async fn run_cell(
     let command = command_words(cluster.as_ref());
     sink.at(
         cluster.started(),
-        EventKind::CellStarted(spec(settings, planned, command)),
+        EventKind::CellStarted({
+            let mut spec = spec(settings, planned, command);
+            spec.artifacts.extend(cluster.facts());
+            spec
+        }),
     );
     let tap = Tap::default();
     let sampler = match start_sampler(cluster.as_ref(), sink, &tap) {

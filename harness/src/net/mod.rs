@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 pub use link::LinkName;
-pub(crate) use link::{configure_inside, connect};
+pub(crate) use link::{configure_inside, connect, free_subnet};
 pub use subnet::Subnet;
 
 /// One conversation with the kernel takes well under a millisecond; this only guards against a hang.

@@ -51,9 +51,17 @@ pub enum Resource {
         /// Its name; its hardware address follows from it (see [`crate::net::LinkName`]).
         name: String,
     },
+    /// What a container engine holds: a container, a network or an image.
+    Engine(crate::engine::Held),
 }
 
 impl Resource {
+    /// Whether it is still there, and still the same, after a reboot. A pid, a cgroup or an interface of that name
+    /// is someone else's by then.
+    fn outlives_a_boot(&self) -> bool {
+        matches!(self, Self::Folder { .. } | Self::Engine(_))
+    }
+
     /// Names it for people, in a few words.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -62,6 +70,7 @@ impl Resource {
             Self::Cgroup { path } => format!("cgroup {}", path.display()),
             Self::Folder { path } => format!("folder {}", path.display()),
             Self::Interface { name } => format!("network interface {name}"),
+            Self::Engine(held) => held.to_string(),
         }
     }
 }

@@ -24,6 +24,7 @@ pub(super) fn remove(work: &Path, resource: &Resource) -> Result<bool, String> {
         },
         Resource::Cgroup { path } => crate::cgroup::remove_folder(path, GONE_WITHIN),
         Resource::Interface { name } => crate::net::remove_interface(name),
+        Resource::Engine(held) => crate::engine::remove(held),
         Resource::Folder { path } => {
             let there = std::fs::symlink_metadata(path).is_ok();
             remove_work_folder(work, path).map(|()| there)

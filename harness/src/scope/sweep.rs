@@ -8,7 +8,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::ledger::{Ledger, is_held, remove_unborn};
 use super::remove::remove;
-use super::{Resource, StateDir, boot_id};
+use super::{StateDir, boot_id};
 
 /// How long another sweep may hold the lock.
 const TURN_WITHIN: Duration = Duration::from_secs(60);
@@ -76,8 +76,7 @@ fn sweep_ledger(dir: &StateDir, path: &Path, report: &mut SweepReport) {
         .is_some_and(|o| o.boot_id == boot_id());
     let mut stayed = false;
     for resource in ledger.standing.iter().rev() {
-        // Only folders outlive a boot; a pid, a cgroup or an interface of that name is someone else's by now.
-        if !same_boot && !matches!(resource, Resource::Folder { .. }) {
+        if !same_boot && !resource.outlives_a_boot() {
             continue;
         }
         match remove(&dir.work(), resource) {

@@ -1,6 +1,7 @@
 //! Targets: places where a cluster is made.
 
 mod disk;
+pub mod docker;
 pub mod native;
 
 use std::sync::Arc;
@@ -86,6 +87,10 @@ pub trait Cluster: Send + Sync {
     fn etcd_metrics(&self) -> Option<&str>;
     /// The command line that was started.
     fn command(&self) -> &CommandLine;
+    /// What the record shows of the place besides the binaries' origins: a key and a few words.
+    fn facts(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
     /// Bytes of these files and folders under the server's data folder. What is not there counts as nothing.
     ///
     /// # Errors
@@ -161,4 +166,4 @@ pub struct TargetKind {
 pub struct TargetArgs {}
 
 /// The targets that exist.
-pub static TARGETS: &[TargetKind] = &[native::KIND];
+pub static TARGETS: &[TargetKind] = &[native::KIND, docker::KIND];

@@ -6,7 +6,7 @@ use crate::scope::{Resource, Scope};
 
 /// The resources of one cell, oldest first.
 #[derive(Debug)]
-pub(super) struct Holdings {
+pub(in crate::target) struct Holdings {
     scope: Scope,
     resources: Vec<Resource>,
 }
