@@ -232,6 +232,9 @@ async fn serve(
     result
 }
 
+/// How long after a server fell silent its end may still become known.
+const DEATH_KNOWN_WITHIN: Duration = Duration::from_secs(3);
+
 /// How the hold period went.
 enum Held {
     /// The server answered at its end.
@@ -278,19 +281,20 @@ async fn hold(
     }
     let still =
         tokio::time::timeout(Duration::from_secs(10), crate::drive::still_serving(access)).await;
-    match still {
-        Ok(Ok(())) => Held::Served,
-        Ok(Err(error)) => {
-            sink.warn(format!(
-                "the server did not answer at the end of the hold period: {error:#}"
-            ));
-            Held::Silent
-        }
-        Err(_) => {
-            sink.warn("the server did not answer within 10 s at the end of the hold period");
-            Held::Silent
-        }
+    let how = match still {
+        Ok(Ok(())) => return Held::Served,
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(_) => "not within 10 s".to_owned(),
+    };
+    // Its end may be known a little later than its silence: an engine tells it when it has cleaned up.
+    if let Ok(exit) = tokio::time::timeout(DEATH_KNOWN_WITHIN, cluster.ended()).await {
+        died(cluster, sink, &exit);
+        return Held::Died;
     }
+    sink.warn(format!(
+        "the server did not answer at the end of the hold period: {how}"
+    ));
+    Held::Silent
 }
 
 /// A running sampler and the switch of its rate.

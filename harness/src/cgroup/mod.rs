@@ -126,7 +126,9 @@ impl Cgroup {
     #[must_use]
     pub fn holds(&self, pid: i32) -> Option<bool> {
         let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-        Some(self.is_in(&text))
+        // A process that has ended and waits to be reaped is shown at the root, wherever it was.
+        let alive = procs::is_running(pid)?;
+        alive.then(|| self.is_in(&text))
     }
 
     fn is_in(&self, proc_cgroup: &str) -> bool {
