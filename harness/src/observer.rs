@@ -1,13 +1,37 @@
 //! What the instrument itself uses: read from `/proc/self`, printed in every report.
 
+use std::time::Duration;
+
 use reports::event::Observer;
+
+use crate::sampler::DriverReport;
 
 /// Clock ticks a second that `/proc/<pid>/stat` counts in: fixed at 100 in Linux's user interface.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Reads assay's own CPU time and highest resident set size; the sampler's figures are its driver's to add.
+/// What the samplers of all cells cost together.
+#[derive(Debug, Default, Clone)]
+pub struct SamplerCost(DriverReport);
+
+impl SamplerCost {
+    /// Adds one cell's.
+    pub fn add(&mut self, cell: &DriverReport) {
+        let sum = &mut self.0;
+        sum.cpu += cell.cpu;
+        sum.wall += cell.wall;
+        sum.settled_cpu += cell.settled_cpu;
+        sum.settled_wall += cell.settled_wall;
+        sum.samples += cell.samples;
+        sum.missed += cell.missed;
+        sum.worst_lateness = sum.worst_lateness.max(cell.worst_lateness);
+    }
+}
+
+/// Reads assay's own CPU time and highest resident set size, beside what its samplers cost.
 #[must_use]
-pub fn observe() -> Observer {
+pub fn observe(samplers: &SamplerCost) -> Observer {
+    let millis = |span: Duration| span.as_secs_f64() * 1e3;
+    let SamplerCost(sum) = samplers;
     Observer {
         cpu_ms: fs_err::read_to_string("/proc/self/stat")
             .ok()
@@ -17,7 +41,12 @@ pub fn observe() -> Observer {
             .ok()
             .and_then(|text| high_water(&text))
             .unwrap_or(0),
-        ..Observer::default()
+        sampler_cpu_ms: millis(sum.cpu),
+        sampler_wall_ms: millis(sum.wall),
+        settled_cpu_ms: millis(sum.settled_cpu),
+        settled_wall_ms: millis(sum.settled_wall),
+        samples: sum.samples,
+        worst_lateness_ms: millis(sum.worst_lateness),
     }
 }
 
@@ -50,6 +79,6 @@ mod tests {
             high_water("Name:\tx\nVmHWM:\t   2048 kB\n"),
             Some(2 * 1024 * 1024)
         );
-        assert!(observe().max_rss_bytes > 0);
+        assert!(observe(&SamplerCost::default()).max_rss_bytes > 0);
     }
 }

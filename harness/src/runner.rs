@@ -13,9 +13,10 @@ use crate::cell::Cell;
 use crate::cold_start;
 use crate::drive::{Driven, drive};
 use crate::journal::CellSink;
+use crate::observer::SamplerCost;
 use crate::plan::PlannedCell;
 use crate::ready;
-use crate::sampler::{Driver, DriverReport, Rate};
+use crate::sampler::{Driver, Rate};
 use crate::scenario::{Phase, Tap};
 use crate::scope::Scope;
 use crate::suite::Selection;
@@ -42,30 +43,6 @@ pub struct RunSettings {
     pub ready_within: Duration,
     /// How long it must serve after it became ready.
     pub hold: Duration,
-}
-
-/// What the samplers of all cells cost together.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct SamplerCost {
-    /// CPU time, milliseconds.
-    pub cpu_ms: f64,
-    /// Wall time, milliseconds.
-    pub wall_ms: f64,
-    /// Samples.
-    pub samples: u64,
-    /// Worst lateness, milliseconds.
-    pub worst_lateness_ms: f64,
-}
-
-impl SamplerCost {
-    fn add(&mut self, stats: &DriverReport) {
-        self.cpu_ms += stats.cpu.as_secs_f64() * 1e3;
-        self.wall_ms += stats.wall.as_secs_f64() * 1e3;
-        self.samples += stats.samples;
-        self.worst_lateness_ms = self
-            .worst_lateness_ms
-            .max(stats.worst_lateness.as_secs_f64() * 1e3);
-    }
 }
 
 /// Runs one cell from nothing to nothing. Everything that it finds leaves through `sink`.

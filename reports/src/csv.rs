@@ -8,13 +8,16 @@ use crate::{RenderError, RenderedFile, Report, format, one_file, tables, text};
 /// Figures for spreadsheets and scripts. Values are plain numbers in the unit of their row.
 pub struct Csv;
 
-const HEAD: [&str; 15] = [
+const HEAD: [&str; 18] = [
     "run",
     "cell",
     "target",
     "distribution",
     "version",
     "datastore",
+    "shape",
+    "env",
+    "emulated",
     "budget",
     "specimen",
     "suite",
@@ -55,6 +58,9 @@ fn common(run: &RunRecord, cell: &CellRecord) -> Vec<String> {
         word(&spec.distribution),
         word(&spec.version),
         word(&spec.datastore),
+        word(&spec.shape),
+        word(&format::pairs(&spec.env, ";")),
+        spec.emulated.to_string(),
         word(&spec.budget.name),
         spec.specimen.to_string(),
     ]

@@ -347,6 +347,12 @@ pub struct Observer {
     pub sampler_cpu_ms: f64,
     /// Time for which the sampler ran, milliseconds.
     pub sampler_wall_ms: f64,
+    /// The part of `sampler_cpu_ms` after the servers were ready, at 10 Hz; 0 in journals that did not tell it apart.
+    #[serde(default)]
+    pub settled_cpu_ms: f64,
+    /// The part of `sampler_wall_ms` after the servers were ready, at 10 Hz.
+    #[serde(default)]
+    pub settled_wall_ms: f64,
     /// Samples taken.
     pub samples: u64,
     /// Worst lateness of a sample against its schedule, milliseconds.

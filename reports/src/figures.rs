@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::CheckFinding;
+use crate::format;
 use crate::metric::{Metric, Unit};
 use crate::outcome::Outcome;
 use crate::record::{CellRecord, RunRecord};
@@ -156,9 +157,18 @@ impl CellRecord {
     pub fn title(&self) -> String {
         let spec = &self.spec;
         let mut parts = vec![format!("{} {}", spec.distribution, spec.version)];
-        for part in [&spec.datastore, &spec.budget.name, &spec.target] {
+        let node = if spec.shape == "node" { "node" } else { "" };
+        let emulated = if spec.emulated { "emulated" } else { "" };
+        for part in [
+            &spec.datastore,
+            node,
+            &spec.budget.name,
+            &format::pairs(&spec.env, " "),
+            &spec.target,
+            emulated,
+        ] {
             if !part.is_empty() {
-                parts.push(part.clone());
+                parts.push(part.to_owned());
             }
         }
         parts.join(", ")

@@ -14,7 +14,7 @@ use crate::event::CheckFinding;
 use crate::outcome::Outcome;
 use crate::overview;
 use crate::record::{CellRecord, RunRecord};
-use crate::{RenderError, RenderedFile, Report, one_file, text};
+use crate::{RenderError, RenderedFile, Report, format, one_file, text};
 
 /// Checks and verdicts as test cases. A fault of the harness is an `<error>`, never a `<failure>`.
 pub struct Junit;
@@ -159,6 +159,10 @@ fn describe(suite: &mut TestSuite, cell: &CellRecord) {
         ("datastore", &spec.datastore),
         ("target", &spec.target),
         ("budget", &spec.budget.name),
+        ("shape", &spec.shape),
+        ("env", &format::pairs(&spec.env, " ")),
+        ("arch", spec.arch.as_deref().unwrap_or_default()),
+        ("emulated", &spec.emulated.to_string()),
     ] {
         suite.add_property(Property::new(name, text::line(value)));
     }

@@ -117,6 +117,11 @@ pub fn notices(run: &RunRecord) -> Vec<Notice> {
             ),
         );
     }
+    if run.cells.iter().any(|cell| cell.spec.emulated) {
+        let text = "EMULATED: the times of emulated cells are the emulator's. They are no performance figures of any \
+            board, and no gate on time judges them.";
+        say(Gravity::Warning, text.into());
+    }
     for warning in &run.warnings {
         say(Gravity::Warning, warning.clone());
     }
@@ -134,14 +139,16 @@ pub fn observer(run: &RunRecord) -> String {
     let Some(o) = &run.observer else {
         return "assay's own use was not recorded, since the run did not end in order.".into();
     };
-    let core = if o.sampler_wall_ms > 0.0 {
-        format!(
-            "{:.3} % of one core",
-            o.sampler_cpu_ms / o.sampler_wall_ms * 100.0
-        )
-    } else {
-        "an unknown share of a core".to_owned()
+    let share = |cpu: f64, wall: f64| {
+        (wall > 0.0).then(|| format!("{:.3} % of one core", cpu / wall * 100.0))
     };
+    let whole = share(o.sampler_cpu_ms, o.sampler_wall_ms);
+    let mut core = whole.unwrap_or_else(|| "an unknown share of a core".to_owned());
+    if let Some(settled) = share(o.settled_cpu_ms, o.settled_wall_ms) {
+        core.push_str(&format!(
+            " ({settled} once the servers were ready, at 10 Hz)"
+        ));
+    }
     format!(
         "assay itself used {} of CPU and at most {} RSS; its sampler took {} samples with {core}, \
          at worst {} late.",

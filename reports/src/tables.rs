@@ -71,7 +71,7 @@ pub fn ready(cell: &CellRecord) -> Option<String> {
     if starts > 1 {
         text.push_str(&format!(" (median of {starts})"));
     }
-    if cell.spec.target == "qemu" {
+    if cell.spec.emulated {
         text.push_str(" (emulated, not a performance figure)");
     }
     Some(text)
@@ -176,6 +176,8 @@ fn groups(run: &RunRecord) -> Vec<Vec<&CellRecord>> {
                 && other.spec.distribution == cell.spec.distribution
                 && other.spec.version == cell.spec.version
                 && other.spec.budget == cell.spec.budget
+                && other.spec.shape == cell.spec.shape
+                && other.spec.env == cell.spec.env
                 && other.spec.datastore != cell.spec.datastore
         };
         match groups

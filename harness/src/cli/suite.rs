@@ -17,11 +17,11 @@ use crate::cell::{Cell, Shape};
 use crate::display::Live;
 use crate::distribution::{Datastore, Distribution};
 use crate::journal::{Journal, Sink};
-use crate::observer;
+use crate::observer::{self, SamplerCost};
 use crate::output::stdout;
 use crate::plan::{self, Common, PlannedCell};
 use crate::run_dir::RunDir;
-use crate::runner::{RunSettings, SamplerCost, run_cell};
+use crate::runner::{RunSettings, run_cell};
 use crate::scope::{Scope, StateDir};
 use crate::suite::{Selection, Suite, select, served};
 use crate::target::{TARGETS, Target, TargetArgs};
@@ -229,7 +229,7 @@ async fn execute(
         let sink = sink.cell(&planned.id);
         run_cell(&settings, planned, &cell, &scope, &sink, &cancel, &mut cost).await;
     }
-    finish(sink, &cancel, cost);
+    finish(sink, &cancel, &cost);
     // What stayed is in the record of its cell already.
     scope.close();
     journal.close().map_err(surroundings)?;
@@ -253,15 +253,10 @@ fn started(dir: &RunDir, selections: &[Selection]) -> EventKind {
     })
 }
 
-fn finish(sink: Sink, cancel: &Cancel, cost: SamplerCost) {
-    let mut observer = observer::observe();
-    observer.sampler_cpu_ms = cost.cpu_ms;
-    observer.sampler_wall_ms = cost.wall_ms;
-    observer.samples = cost.samples;
-    observer.worst_lateness_ms = cost.worst_lateness_ms;
+fn finish(sink: Sink, cancel: &Cancel, cost: &SamplerCost) {
     sink.run(EventKind::RunFinished {
         interrupted: cancel.is_cancelled(),
-        observer,
+        observer: observer::observe(cost),
     });
 }
 

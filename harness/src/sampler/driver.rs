@@ -100,6 +100,10 @@ pub struct DriverReport {
     pub cpu: Duration,
     /// Time for which it ran.
     pub wall: Duration,
+    /// The part of `cpu` that was used at [`Rate::SETTLED_HZ`] or slower.
+    pub settled_cpu: Duration,
+    /// The part of `wall` that passed at [`Rate::SETTLED_HZ`] or slower.
+    pub settled_wall: Duration,
     /// Rounds over all sources.
     pub samples: u64,
     /// Rounds left out because the previous one ended after they were due.
@@ -158,7 +162,11 @@ fn run(mut samplers: Vec<Box<dyn Sampler>>, rate: &Rate, mut sink: Sink) -> Driv
     let started = Instant::now();
     let mut report = DriverReport::default();
     let mut due = started;
+    let mut settled_since: Option<(Duration, Instant)> = None;
     loop {
+        if settled_since.is_none() && rate.lock().period >= period(Rate::SETTLED_HZ) {
+            settled_since = Some((thread_cpu(), Instant::now()));
+        }
         let at = Instant::now();
         report.worst_lateness = report.worst_lateness.max(at.saturating_duration_since(due));
         report.samples += 1;
@@ -182,6 +190,11 @@ fn run(mut samplers: Vec<Box<dyn Sampler>>, rate: &Rate, mut sink: Sink) -> Driv
     }
     report.wall = started.elapsed();
     report.cpu = thread_cpu();
+    // The rate falls once, when the server is ready, and does not rise again.
+    if let Some((cpu, at)) = settled_since {
+        report.settled_cpu = report.cpu.saturating_sub(cpu);
+        report.settled_wall = at.elapsed();
+    }
     report
 }
 
@@ -233,6 +246,7 @@ mod tests {
         assert_eq!(third.2[0].1, 3.0);
         assert!(third.0 > first.0);
         let report = driver.stop();
+        assert!(report.settled_wall > Duration::ZERO && report.settled_cpu <= report.cpu);
         assert!(
             report.samples >= 3 && report.wall > Duration::ZERO,
             "{report:?}"

@@ -100,7 +100,11 @@ impl Page {
 pub fn provenance(run: &RunRecord, cells: &[&CellRecord]) -> String {
     let mut versions: Vec<String> = Vec::new();
     for cell in cells {
-        let version = format!("{} {}", cell.spec.distribution, cell.spec.version);
+        let mut version = format!("{} {}", cell.spec.distribution, cell.spec.version);
+        if cell.spec.emulated {
+            let arch = cell.spec.arch.as_deref().unwrap_or("another machine");
+            version.push_str(&format!(" on emulated {arch}"));
+        }
         if !versions.contains(&version) {
             versions.push(version);
         }

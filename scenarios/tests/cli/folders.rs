@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::says::Says;
-use crate::support::{Sandbox, names, root};
+use crate::support::{Sandbox, names, needs_root};
 
 #[test]
 fn an_out_folder_that_cannot_be_made_is_refused_before_anything_runs() {
@@ -75,10 +75,9 @@ impl Drop for Mounted {
 }
 
 #[test]
+#[ignore = "needs root: run with --ignored"]
 fn a_read_only_out_folder_is_refused() {
-    if !root("mounting a read-only folder") {
-        return;
-    }
+    needs_root();
     let sandbox = Sandbox::new();
     let mounted = Mounted::tmpfs(&sandbox, "ro");
     let out = mounted.0.display().to_string();
@@ -99,10 +98,9 @@ fn a_read_only_out_folder_is_refused() {
 
 /// The run stops as soon as its journal cannot be written, cleans up, and says what to do.
 #[test]
+#[ignore = "needs root: run with --ignored"]
 fn a_full_out_folder_ends_the_run_in_order() {
-    if !root("mounting a small folder") {
-        return;
-    }
+    needs_root();
     let sandbox = Sandbox::new();
     let mounted = Mounted::tmpfs(&sandbox, "size=48k");
     let out = mounted.0.display().to_string();

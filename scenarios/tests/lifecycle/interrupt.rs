@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::held::Held;
 use crate::send;
-use crate::support::{Sandbox, events, root, until};
+use crate::support::{Sandbox, events, needs_root, until};
 
 #[track_caller]
 fn awaits(sandbox: &Sandbox, what: &str, matches: impl Fn(&serde_json::Value) -> bool) {
@@ -42,19 +42,18 @@ fn stopped_by(signal: Signal) {
 }
 
 #[test]
+#[ignore = "needs root: run with --ignored"]
 fn the_first_signal_stops_and_cleans_up() {
-    if root("interrupting a run") {
-        stopped_by(Signal::INT);
-        stopped_by(Signal::TERM);
-        stopped_by(Signal::HUP);
-    }
+    needs_root();
+    stopped_by(Signal::INT);
+    stopped_by(Signal::TERM);
+    stopped_by(Signal::HUP);
 }
 
 #[test]
+#[ignore = "needs root: run with --ignored"]
 fn the_second_quits_at_once_and_a_sweep_cleans() {
-    if !root("interrupting a run") {
-        return;
-    }
+    needs_root();
     let sandbox = Sandbox::new();
     // A server that takes no notice of SIGTERM, so that the clean-up takes its time.
     let k3s = sandbox.path("k3s");

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::bystander::Bystander;
 use crate::held::Held;
 use crate::send;
-use crate::support::{Sandbox, root};
+use crate::support::{Sandbox, needs_root};
 
 /// What to run, and how long the interesting part of it takes.
 struct Victim {
@@ -101,10 +101,9 @@ fn one(sandbox: &Sandbox, victim: &Victim, after: Duration, nth: u64) -> bool {
 }
 
 #[test]
+#[ignore = "needs root: run with --ignored"]
 fn kill_9_on_the_specimen() {
-    if !root("killing runs") {
-        return;
-    }
+    needs_root();
     let args = ["suite", "all", "--distribution", "reference"].map(str::to_owned);
     kill_at_random_moments(&Victim {
         args: args.to_vec(),
@@ -116,9 +115,7 @@ fn kill_9_on_the_specimen() {
 #[test]
 #[ignore = "takes minutes on a real K3s: set ASSAY_TEST_K3S=/path/to/k3s and give --ignored"]
 fn kill_9_on_k3s() {
-    let Some(k3s) = crate::limits::k3s("kill -9 on K3s") else {
-        return;
-    };
+    let k3s = crate::limits::k3s();
     let args = [
         "suite",
         "all",

@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command};
 
-use crate::support::{Sandbox, events, names, root, until};
+use crate::support::{Sandbox, events, names, needs_root, until};
 
 /// A mount in the run's own folder that somebody works in.
 struct Busy {
@@ -34,10 +34,9 @@ impl Drop for Busy {
 }
 
 #[test]
+#[ignore = "needs root: run with --ignored"]
 fn a_folder_that_stays_busy_is_told_and_swept_later() {
-    if !root("mounting into a run") {
-        return;
-    }
+    needs_root();
     let sandbox = Sandbox::new();
     let words = sandbox.specimen(&["--hold", "1"]);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();

@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use crate::support::{Sandbox, events, root};
+use crate::support::{Sandbox, events, needs_root};
 
 /// The K3s to test on. Its tests are ignored unless asked for, so that none passes without a K3s.
-pub fn k3s(test: &str) -> Option<String> {
-    let named = std::env::var("ASSAY_TEST_K3S").expect("ASSAY_TEST_K3S=/path/to/k3s");
-    Some(named).filter(|_| root(test))
+#[track_caller]
+pub fn k3s() -> String {
+    needs_root();
+    std::env::var("ASSAY_TEST_K3S").expect("ASSAY_TEST_K3S=/path/to/k3s")
 }
 
 /// A run that ends with exit code 5; its folder and its evidence.
@@ -41,11 +42,11 @@ fn killed(args: &[&str]) {
 }
 
 #[test]
+#[ignore = "needs root: run with --ignored"]
 fn too_little_memory_for_the_specimen() {
-    if root("a budget that is enforced") {
-        let args = ["suite", "footprint", "--distribution", "reference"];
-        killed(&[&args[..], &["--budget", "4Mi/1"]].concat());
-    }
+    needs_root();
+    let args = ["suite", "footprint", "--distribution", "reference"];
+    killed(&[&args[..], &["--budget", "4Mi/1"]].concat());
 }
 
 /// Where the server's own code can be thrown away and read again, the kernel starves it rather than kill it (Linux
@@ -53,23 +54,22 @@ fn too_little_memory_for_the_specimen() {
 #[test]
 #[ignore = "takes minutes on a real K3s: set ASSAY_TEST_K3S=/path/to/k3s and give --ignored"]
 fn too_little_memory_for_k3s() {
-    if let Some(k3s) = k3s("128 MiB on K3s") {
-        let sandbox = Sandbox::new();
-        let args = [
-            "suite",
-            "footprint",
-            "--k3s-binary",
-            &k3s,
-            "--budget",
-            "128Mi",
-        ];
-        let more = ["--distribution", "k3s", "--ready-timeout", "60"];
-        let (run, evidence) = exceeded(&sandbox, &[&args[..], &more].concat());
-        let summary = std::fs::read_to_string(run.join("summary.txt")).expect("a summary");
-        let starved = summary.contains("ready within its memory");
-        assert!(
-            starved || evidence["oom_kills"].as_u64() > Some(0),
-            "{summary}"
-        );
-    }
+    let k3s = k3s();
+    let sandbox = Sandbox::new();
+    let args = [
+        "suite",
+        "footprint",
+        "--k3s-binary",
+        &k3s,
+        "--budget",
+        "128Mi",
+    ];
+    let more = ["--distribution", "k3s", "--ready-timeout", "60"];
+    let (run, evidence) = exceeded(&sandbox, &[&args[..], &more].concat());
+    let summary = std::fs::read_to_string(run.join("summary.txt")).expect("a summary");
+    let starved = summary.contains("ready within its memory");
+    assert!(
+        starved || evidence["oom_kills"].as_u64() > Some(0),
+        "{summary}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use crate::held::Held;
 use crate::limits::k3s;
-use crate::support::{Sandbox, names, root, until};
+use crate::support::{Sandbox, names, needs_root, until};
 
 fn both_pass(args: &[&str], codes: &[i32]) {
     let sandbox = Sandbox::new();
@@ -36,35 +36,34 @@ fn both_pass(args: &[&str], codes: &[i32]) {
 }
 
 #[test]
+#[ignore = "needs root: run with --ignored"]
 fn two_runs_on_the_specimen() {
-    if root("two runs side by side") {
-        both_pass(
-            &[
-                "suite",
-                "footprint",
-                "--filter",
-                "idle",
-                "--distribution",
-                "reference",
-            ],
-            &[0],
-        );
-    }
+    needs_root();
+    both_pass(
+        &[
+            "suite",
+            "footprint",
+            "--filter",
+            "idle",
+            "--distribution",
+            "reference",
+        ],
+        &[0],
+    );
 }
 
 #[test]
 #[ignore = "takes minutes on a real K3s: set ASSAY_TEST_K3S=/path/to/k3s and give --ignored"]
 fn two_runs_on_k3s() {
-    if let Some(k3s) = k3s("two runs on K3s side by side") {
-        let args = [
-            "suite",
-            "all",
-            "--distribution",
-            "k3s",
-            "--datastore",
-            "sqlite",
-        ];
-        // Old releases fail checks of newer rules; nothing else may go wrong.
-        both_pass(&[&args[..], &["--k3s-binary", &k3s]].concat(), &[0, 4]);
-    }
+    let k3s = k3s();
+    let args = [
+        "suite",
+        "all",
+        "--distribution",
+        "k3s",
+        "--datastore",
+        "sqlite",
+    ];
+    // Old releases fail checks of newer rules; nothing else may go wrong.
+    both_pass(&[&args[..], &["--k3s-binary", &k3s]].concat(), &[0, 4]);
 }

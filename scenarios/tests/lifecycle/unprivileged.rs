@@ -4,15 +4,14 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::support::{Sandbox, binary, events, root};
+use crate::support::{Sandbox, binary, events, needs_root};
 
 const NOBODY: u32 = 65534;
 
 #[test]
+#[ignore = "needs root: run with --ignored"]
 fn the_budget_is_observed_and_said_to_be() {
-    if !root("becoming another user") {
-        return;
-    }
+    needs_root();
     let sandbox = Sandbox::new();
     let open = |name: &str| {
         let folder = sandbox.path(name);

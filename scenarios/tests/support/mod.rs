@@ -197,13 +197,12 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Whether it runs as root; says so where a test needs it and it is not.
-pub fn root(test: &str) -> bool {
+/// Fails a test that needs cgroups, namespaces and mounts. Such tests are ignored unless asked for, so that none
+/// passes where it could not run.
+#[track_caller]
+pub fn needs_root() {
     let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("skipped: {test} needs root, for cgroups, namespaces and mounts");
-    }
-    root
+    assert!(root, "run as root: it needs cgroups, namespaces and mounts");
 }
 
 /// The events of a run.

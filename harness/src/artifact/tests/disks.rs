@@ -1,4 +1,4 @@
-//! Full and read-only disks. A small tmpfs needs root; without it these tests say so and stop.
+//! Full and read-only disks. A small tmpfs needs root.
 
 use std::path::{Path, PathBuf};
 
@@ -12,17 +12,11 @@ use super::{Bench, elf, host};
 struct Tmpfs(PathBuf);
 
 impl Tmpfs {
-    fn new(at: &Path, options: &std::ffi::CStr, flags: MountFlags) -> Option<Self> {
+    #[track_caller]
+    fn new(at: &Path, options: &std::ffi::CStr, flags: MountFlags) -> Self {
         fs_err::create_dir_all(at).expect("writable");
-        match mount("tmpfs", at, "tmpfs", flags, options) {
-            Ok(()) => Some(Self(at.to_owned())),
-            Err(error) => {
-                eprintln!(
-                    "skipped: a tmpfs cannot be mounted here ({error}); run as root to include this test"
-                );
-                None
-            }
-        }
+        mount("tmpfs", at, "tmpfs", flags, options).expect("run as root: a tmpfs is mounted");
+        Self(at.to_owned())
     }
 }
 
@@ -33,14 +27,12 @@ impl Drop for Tmpfs {
 }
 
 #[tokio::test]
+#[ignore = "needs root: run with --ignored"]
 async fn a_full_disk_is_one_clear_sentence_and_leaves_nothing() {
     // With a length the lack of room is known beforehand; without one the disk fills up under the download.
     for no_length in [false, true] {
         let bench = Bench::new();
-        let Some(_disk) = Tmpfs::new(&bench.path("cache"), c"size=256k", MountFlags::empty())
-        else {
-            return;
-        };
+        let _disk = Tmpfs::new(&bench.path("cache"), c"size=256k", MountFlags::empty());
         let server = Server::with(&elf(host(), 1_000_000)).await;
         server.change(|site| site.no_length = no_length);
         let error = fetch_k3s(&bench.request(server.mirror()), &bench.progress)
@@ -53,12 +45,11 @@ async fn a_full_disk_is_one_clear_sentence_and_leaves_nothing() {
 }
 
 #[tokio::test]
+#[ignore = "needs root: run with --ignored"]
 async fn a_disk_that_is_full_to_the_last_byte_is_still_told() {
     let bench = Bench::new();
     let cache = bench.path("cache");
-    let Some(_disk) = Tmpfs::new(&cache, c"size=64k", MountFlags::empty()) else {
-        return;
-    };
+    let _disk = Tmpfs::new(&cache, c"size=64k", MountFlags::empty());
     let filler = fs_err::write(cache.join("filler"), vec![1; 128 << 10]);
     assert!(filler.is_err(), "the disk must be full now");
     let error = fetch_k3s(
@@ -71,11 +62,10 @@ async fn a_disk_that_is_full_to_the_last_byte_is_still_told() {
 }
 
 #[tokio::test]
+#[ignore = "needs root: run with --ignored"]
 async fn a_read_only_cache_is_told() {
     let bench = Bench::new();
-    let Some(_disk) = Tmpfs::new(&bench.path("cache"), c"size=64k", MountFlags::RDONLY) else {
-        return;
-    };
+    let _disk = Tmpfs::new(&bench.path("cache"), c"size=64k", MountFlags::RDONLY);
     let mirror = bench.folder_mirror(super::VERSION, &elf(host(), 5000));
     let error = fetch_k3s(&bench.request(mirror), &bench.progress)
         .await

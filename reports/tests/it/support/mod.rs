@@ -79,6 +79,8 @@ impl Journal {
             sampler_cpu_ms: 61.0,
             sampler_wall_ms: 92_000.0,
             samples: 1410,
+            settled_cpu_ms: 44.0,
+            settled_wall_ms: 88_000.0,
             worst_lateness_ms: 4.2,
         };
         self.push(
