@@ -9,8 +9,9 @@ use reports::event::{CellSpec, EventKind};
 use reports::outcome::Outcome;
 
 use crate::cancel::Cancel;
-use crate::cell::Cell;
+use crate::cell::{Cell, Shape};
 use crate::cold_start;
+use crate::distribution::ReadyWhen;
 use crate::drive::{Driven, drive};
 use crate::journal::CellSink;
 use crate::observer::SamplerCost;
@@ -125,8 +126,11 @@ async fn serve(
 ) -> (Outcome, Option<String>) {
     let boot = Phase::begin(sink, tap, "footprint", "cold_start/boot");
     let last_seen = Mutex::new("nothing yet".to_owned());
-    let conditions = planned.distribution.ready_when();
-    let waited = ready::wait(cluster, conditions, &settings.run, &last_seen);
+    let mut conditions = planned.distribution.ready_when().to_vec();
+    if planned.shape == Shape::Node {
+        conditions.extend([ReadyWhen::Node, ReadyWhen::FirstPod]);
+    }
+    let waited = ready::wait(cluster, &conditions, &settings.run, &last_seen);
     let ready = tokio::select! {
         () = cancel.cancelled() => return (Outcome::Errored, Some("interrupted while the server started".into())),
         exit = cluster.ended() => {

@@ -39,7 +39,11 @@ pub fn beneath(folder: &Path) -> Vec<i32> {
 /// `/proc/<pid>/stat`, proc(5)); `None`: there is none.
 pub(super) fn is_running(pid: i32) -> Option<bool> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let state = text.get(text.rfind(')')? + 1..)?.trim_start().chars().next()?;
+    let state = text
+        .get(text.rfind(')')? + 1..)?
+        .trim_start()
+        .chars()
+        .next()?;
     Some(!matches!(state, 'Z' | 'X' | 'x'))
 }
 

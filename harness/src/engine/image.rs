@@ -28,6 +28,12 @@ pub struct Content {
 }
 
 impl Content {
+    /// Nothing at all, for an image of one static program.
+    #[must_use]
+    pub fn bare() -> Self {
+        Self::default()
+    }
+
     /// The least that programs expect to find: users, temporary folders, no name service but files and DNS.
     #[must_use]
     pub fn base() -> Self {
@@ -39,12 +45,12 @@ impl Content {
         content
     }
 
-    /// Adds a program of this machine as `bin/<name>`, with the libraries that it needs.
+    /// Adds a program of this machine at a path such as `bin/k3s`, with the libraries that it needs.
     ///
     /// # Errors
     /// When it cannot be read, or lacks a library.
-    pub fn program(&mut self, name: &str, program: &Path) -> Result<()> {
-        self.file(&format!("bin/{name}"), program);
+    pub fn program(&mut self, path: &str, program: &Path) -> Result<()> {
+        self.file(path, program);
         for library in userland::needs(program)? {
             self.file(&relative(&library)?, &library);
         }
@@ -127,6 +133,17 @@ impl Content {
     }
 }
 
+/// This machine's architecture in the words of image configurations.
+#[must_use]
+pub fn architecture() -> String {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+    .to_owned()
+}
+
 /// `/lib/x.so` as `lib/x.so`.
 fn relative(path: &Path) -> Result<String> {
     path.strip_prefix("/")
@@ -150,11 +167,7 @@ pub async fn load(
     let (layer, archive) = (scratch.join("layer.tar"), scratch.join("image.tar"));
     let config = ImageConfig {
         reference: held.name.clone(),
-        architecture: match std::env::consts::ARCH {
-            "x86_64" => "amd64".to_owned(),
-            "aarch64" => "arm64".to_owned(),
-            other => other.to_owned(),
-        },
+        architecture: architecture(),
         entrypoint: Vec::new(),
         labels: vec![(LABEL.to_owned(), held.run.clone())],
     };
@@ -215,7 +228,7 @@ mod tests {
         let layer = folder.path().join("layer.tar");
         let mut content = Content::base();
         content
-            .program("own", &std::env::current_exe().unwrap())
+            .program("bin/own", &std::env::current_exe().unwrap())
             .unwrap();
         content.text("opt/deep/er/file", 0o600, "x");
         content.write(&layer).unwrap();

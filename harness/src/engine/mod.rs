@@ -13,6 +13,7 @@ mod network;
 mod privilege;
 mod remove;
 pub mod tar;
+mod tools;
 mod userland;
 
 use std::fmt;
@@ -21,12 +22,13 @@ use serde::{Deserialize, Serialize};
 
 pub use connect::{Engine, address, look};
 pub use exec::exec;
-pub use image::{Content, load};
+pub use image::{Content, architecture, load};
 pub use log::follow;
 pub use network::make_network;
 pub use privilege::Privilege;
 pub use remove::remove;
 pub use testcontainers::bollard;
+pub use tools::{Tool, find};
 
 /// The label of everything that assay makes in an engine; its value is the run's id.
 pub const LABEL: &str = "dev.assay.run";

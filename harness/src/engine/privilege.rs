@@ -65,10 +65,19 @@ fn choices(shape: Shape, bounding: &Bounding) -> Vec<Privilege> {
         // The engine's set may be larger than this process's, hence privileged first even so.
         Shape::Node => vec![
             Privilege::Privileged,
-            Privilege::Capabilities(bounding.iter().map(ToString::to_string).collect()),
+            Privilege::Capabilities(
+                bounding
+                    .iter()
+                    .filter(|name| !UNKNOWN_TO_SOME.contains(name))
+                    .map(ToString::to_string)
+                    .collect(),
+            ),
         ],
     }
 }
+
+/// Capabilities that Docker 20.10 refuses by name, and that no node needs.
+const UNKNOWN_TO_SOME: &[&str] = &["PERFMON", "BPF", "CHECKPOINT_RESTORE"];
 
 type Bounding = Vec<&'static str>;
 
@@ -96,7 +105,7 @@ mod tests {
             choices(Shape::ControlPlane, &vec!["SYS_ADMIN"]),
             [Privilege::Default]
         );
-        let node = choices(Shape::Node, &vec!["SYS_ADMIN", "NET_ADMIN"]);
+        let node = choices(Shape::Node, &vec!["SYS_ADMIN", "NET_ADMIN", "BPF"]);
         assert_eq!(node[0], Privilege::Privileged);
         let mut host = HostConfig::default();
         node[1].apply(&mut host);

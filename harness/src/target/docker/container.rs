@@ -12,6 +12,8 @@ use testcontainers::core::{Mount, WaitFor};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, Image, ImageExt, TestcontainersError};
 
+use super::node;
+use crate::cell::Shape;
 use crate::distribution::CommandLine;
 use crate::engine::{Held, LABEL, Privilege};
 
@@ -55,6 +57,9 @@ pub(super) struct Plan {
     pub budget: Budget,
     /// `uid:gid`; `None` is root.
     pub user: Option<String>,
+    /// Besides the data folder: a folder here, and where it is in the container.
+    pub volumes: Vec<(PathBuf, String)>,
+    pub shape: Shape,
     /// Whether the engine can give it a cgroup namespace of its own.
     pub private_cgroups: bool,
 }
@@ -73,17 +78,23 @@ fn request(plan: &Plan, privilege: &Privilege) -> ContainerRequest<ServerImage> 
         .image
         .rsplit_once(':')
         .unwrap_or((&plan.image, "latest"));
+    let program = plan.command.program.display().to_string();
+    let (program, first) = match plan.shape {
+        Shape::ControlPlane => (program, None),
+        Shape::Node => (node::ENTRY.to_owned(), Some(program)),
+    };
     let image = ServerImage {
         name: name.to_owned(),
         tag: tag.to_owned(),
-        program: plan.command.program.display().to_string(),
+        program,
     };
     let data = plan.data_dir.display().to_string();
     let budget = plan.budget.clone();
     let rights = privilege.clone();
     let private_cgroups = plan.private_cgroups;
+    let shape = plan.shape;
     let mut request = image
-        .with_cmd(plan.command.args.clone())
+        .with_cmd(first.into_iter().chain(plan.command.args.iter().cloned()))
         .with_container_name(plan.held.name.clone())
         // Not the container's id, which would be the node's name and change with every container.
         .with_hostname("assay")
@@ -102,7 +113,14 @@ fn request(plan: &Plan, privilege: &Privilege) -> ContainerRequest<ServerImage> 
                 config: None,
             });
             rights.apply(host);
+            if shape == Shape::Node {
+                node::equip(host, &rights);
+            }
         });
+    for (outside, inside) in &plan.volumes {
+        let outside = outside.display().to_string();
+        request = request.with_mount(Mount::bind_mount(outside, inside.clone()));
+    }
     for (name, value) in &plan.command.env {
         request = request.with_env_var(name.clone(), value.clone());
     }

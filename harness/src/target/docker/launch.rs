@@ -12,8 +12,9 @@ use testcontainers::bollard::query_parameters::InspectContainerOptions;
 
 use super::cluster::{About, DockerCluster};
 use super::container::{self, Plan, ServerImage};
+use super::node;
 use super::watch::{LastSeen, Watched, watch};
-use crate::cell::Cell;
+use crate::cell::{Cell, Shape};
 use crate::cgroup::{self, Cgroup};
 use crate::distribution::ServerSpec;
 use crate::engine::{self, Content, Engine, Held, Privilege, What};
@@ -31,6 +32,7 @@ pub(super) async fn provision(
     let hierarchy = cgroup::probe()
         .usable
         .map_err(ProvisionError::Unavailable)?;
+    may_hold(&engine, cell.shape).map_err(ProvisionError::Unavailable)?;
     let mut holdings = Holdings::new(scope);
     match launch(&engine, &hierarchy, cell, scope, &mut holdings).await {
         Ok(started) => Ok(Box::new(started.into_cluster(&engine, cell, holdings))),
@@ -47,6 +49,26 @@ pub(super) async fn provision(
             })
         }
     }
+}
+
+/// A node's programs run as root; what they write is root's, and only root can remove it.
+fn may_hold(engine: &Engine, shape: Shape) -> Result<(), String> {
+    let root = rustix::process::geteuid().is_root();
+    if shape == Shape::Node && !root && !engine.rootless {
+        return Err(
+            "a whole node writes files as root, which this user could not remove again; run as root, or use the \
+             shape control-plane"
+                .to_owned(),
+        );
+    }
+    if shape == Shape::Node && engine.rootless {
+        return Err(
+            "a whole node in a rootless engine is not supported; run as root with the system's engine, or use the \
+             shape control-plane"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 /// A container that runs, and all that is known of it.
@@ -118,7 +140,12 @@ async fn launch(
         What::Image,
         format!("assay/{}:{id:08x}", cell.distribution.name()),
     );
-    let (content, binaries) = content(cell)?;
+    let (content, binaries) = tokio::task::spawn_blocking({
+        let cell = cell.clone();
+        move || furnished(&cell)
+    })
+    .await
+    .context("failed to pack an image")??;
     holdings.enter(Resource::Engine(image.clone()))?;
     let image_id = engine::load(engine, &image, content, &cell.work).await?;
     forget_image(engine, &image, &binaries).await;
@@ -147,6 +174,8 @@ async fn launch(
         budget: cell.budget.clone(),
         // The server's files shall be ours to read and to remove; a rootless engine's root is this user already.
         user: (!root && !engine.rootless).then(user),
+        volumes: volumes(cell),
+        shape: cell.shape,
         private_cgroups: Path::new("/proc/self/ns/cgroup").exists(),
     };
     holdings.enter(Resource::Engine(plan.held.clone()))?;
@@ -208,9 +237,34 @@ fn make_folders(cell: &Cell, scope: &Scope, holdings: &mut Holdings) -> Result<P
     holdings.enter(Resource::Folder {
         path: cell.work.clone(),
     })?;
-    let data_dir = cell.work.join("data");
+    let data_dir = data_folder(cell);
     fs_err::create_dir_all(&data_dir).context("failed to make the work folder; free some disk")?;
     Ok(data_dir)
+}
+
+/// Everything that may block: the image's content, and for a node its pods' image and its folders.
+fn furnished(cell: &Cell) -> Result<(Content, BTreeMap<&'static str, PathBuf>)> {
+    let (mut content, binaries) = content(cell)?;
+    if cell.shape == Shape::Node {
+        node::furnish(&mut content)?;
+        node::side_load(&data_folder(cell))?;
+        node::make_volumes(&cell.work)?;
+    }
+    Ok((content, binaries))
+}
+
+fn data_folder(cell: &Cell) -> PathBuf {
+    cell.work.join("data")
+}
+
+fn volumes(cell: &Cell) -> Vec<(PathBuf, String)> {
+    match cell.shape {
+        Shape::ControlPlane => Vec::new(),
+        Shape::Node => node::VOLUMES
+            .iter()
+            .map(|(name, inside)| (cell.work.join(name), (*inside).to_owned()))
+            .collect(),
+    }
 }
 
 /// The image's content, and the paths of the binaries in it.
@@ -225,8 +279,9 @@ fn content(cell: &Cell) -> Result<(Content, BTreeMap<&'static str, PathBuf>)> {
             .binaries
             .get(need.name)
             .with_context(|| format!("failed to pack an image: {} was not found", need.name))?;
-        content.program(need.name, program)?;
-        inside.insert(need.name, PathBuf::from(format!("/bin/{}", need.name)));
+        let path = format!("bin/{}", need.name);
+        content.program(&path, program)?;
+        inside.insert(need.name, Path::new("/").join(path));
     }
     Ok((content, inside))
 }

@@ -7,6 +7,7 @@
 mod cluster;
 mod container;
 mod launch;
+mod node;
 mod watch;
 
 use std::sync::Arc;
@@ -41,7 +42,7 @@ impl Target for DockerTarget {
     }
 
     fn shapes(&self) -> &'static [Shape] {
-        &[Shape::ControlPlane]
+        &[Shape::ControlPlane, Shape::Node]
     }
 
     fn provision<'a>(
