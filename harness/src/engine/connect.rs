@@ -49,55 +49,94 @@ pub fn address() -> String {
         )
 }
 
-/// Looks whether something listens at the engine's address, without asking it anything.
+/// Why no engine can be used from here, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}; {next}")]
+pub struct NoEngine {
+    /// What was found.
+    pub reason: String,
+    /// The next step.
+    pub next: String,
+    /// Whether an engine would have to be installed or started; otherwise there is one that cannot be used.
+    pub absent: bool,
+}
+
+impl NoEngine {
+    fn absent(reason: String, next: impl Into<String>) -> Self {
+        Self {
+            reason,
+            next: next.into(),
+            absent: true,
+        }
+    }
+
+    fn unusable(reason: String, next: impl Into<String>) -> Self {
+        Self {
+            reason,
+            next: next.into(),
+            absent: false,
+        }
+    }
+}
+
+const START: &str = "start it (`systemctl start docker`, or `dockerd` as root)";
+
+/// Looks whether something listens at the engine's address, without asking it anything. Returns its socket.
 ///
 /// # Errors
-/// A sentence: why no engine can be used from here, and what to do.
-pub fn look(address: &str) -> Result<PathBuf, String> {
+/// When no engine can be used from here.
+pub fn look(address: &str) -> Result<PathBuf, NoEngine> {
     let Some(path) = address.strip_prefix("unix://").map(PathBuf::from) else {
         return Err(if address.is_empty() {
-            "DOCKER_HOST is set to nothing; unset it, or set it to unix:// and the engine's socket"
-                .into()
+            NoEngine::unusable(
+                "DOCKER_HOST is set to nothing".into(),
+                "unset it, or set it to unix:// and the engine's socket",
+            )
         } else {
-            format!(
-                "the engine at {address} is reached over a network: its containers' cgroups cannot be read from \
-                 here, so that nothing could be measured; run assay on that machine with DOCKER_HOST unset"
+            NoEngine::unusable(
+                format!(
+                    "the engine at {address} is reached over a network: its containers' cgroups cannot be read \
+                     from here, so that nothing could be measured"
+                ),
+                "run assay on that machine with DOCKER_HOST unset",
             )
         });
     };
+    let shown = path.display();
     match UnixStream::connect(&path) {
         Ok(_) => Ok(path),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(absent(&path)),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(format!(
-            "the container engine at {} may not be used by this user; run as root, or join the group that owns \
-             the socket (`usermod -aG docker <user>`) and log in again",
-            path.display()
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(not_there(&path)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(NoEngine::unusable(
+            format!("the container engine at {shown} may not be used by this user"),
+            "run as root, or join the group that owns the socket (`usermod -aG docker <user>`) and log in again",
         )),
-        Err(error) => Err(format!(
-            "no container engine answers at {} ({error}); start it (`systemctl start docker`, or `dockerd`)",
-            path.display()
+        Err(error) => Err(NoEngine::absent(
+            format!("no container engine answers at {shown} ({error})"),
+            START,
         )),
     }
 }
 
-fn absent(path: &Path) -> String {
+fn not_there(path: &Path) -> NoEngine {
     let podman = [
         Some(PathBuf::from("/run/podman/podman.sock")),
         std::env::var_os("XDG_RUNTIME_DIR").map(|dir| Path::new(&dir).join("podman/podman.sock")),
     ];
+    let reason = format!("there is no container engine at {}", path.display());
     if let Some(socket) = podman.into_iter().flatten().find(|socket| socket.exists()) {
-        return format!(
-            "no container engine at {}, but Podman's socket is {1}; set DOCKER_HOST=unix://{1}",
-            path.display(),
-            socket.display()
+        let socket = socket.display();
+        return NoEngine::unusable(
+            format!("{reason}, but Podman's socket is {socket}"),
+            format!("set DOCKER_HOST=unix://{socket}"),
         );
     }
-    let next = if crate::host::on_path("dockerd").is_some() {
-        "Docker is installed but not running: start it (`systemctl start docker`, or `dockerd`)"
-    } else {
-        "run `assay doctor --fix`, or set DOCKER_HOST to its socket"
-    };
-    format!("no container engine at {}: {next}", path.display())
+    if crate::host::on_path("dockerd").is_some() {
+        return NoEngine::absent(format!("{reason}, though Docker is installed"), START);
+    }
+    NoEngine::absent(
+        reason,
+        "run `assay doctor --fix`, or set DOCKER_HOST to its socket",
+    )
 }
 
 impl Engine {
@@ -107,7 +146,7 @@ impl Engine {
     /// A sentence: why there is none, and what to do.
     pub async fn connect() -> Result<Self, String> {
         let address = address();
-        look(&address)?;
+        look(&address).map_err(|none| none.to_string())?;
         let docker = docker_client_instance().await.map_err(|error| {
             format!("failed to make a client of the engine at {address}: {error}")
         })?;
@@ -141,16 +180,19 @@ mod tests {
 
     #[test]
     fn what_is_no_engine_of_this_machine_has_its_sentence() {
-        let remote = look("tcp://10.0.0.9:2375").unwrap_err();
+        let words = |address: &str| look(address).unwrap_err().to_string();
+        let remote = words("tcp://10.0.0.9:2375");
         assert!(remote.contains("cgroups cannot be read"), "{remote}");
-        assert!(look("ssh://pi@board").unwrap_err().contains("network"));
-        assert!(look("").unwrap_err().contains("unset"));
+        assert!(words("ssh://pi@board").contains("network"));
+        assert!(words("").contains("unset"));
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("docker.sock");
         let at = |path: &Path| look(&format!("unix://{}", path.display()));
-        assert!(at(&missing).unwrap_err().contains("no container engine at"));
+        let absent = at(&missing).unwrap_err();
+        assert!(absent.reason.contains("no container engine at"), "{absent}");
         std::fs::write(&missing, "").unwrap();
-        assert!(at(&missing).unwrap_err().contains("start it"));
+        let dead = at(&missing).unwrap_err();
+        assert!(dead.absent && dead.next.contains("start it"), "{dead}");
         let there = folder.path().join("there.sock");
         let _listening = std::os::unix::net::UnixListener::bind(&there).unwrap();
         assert_eq!(at(&there).unwrap(), there);

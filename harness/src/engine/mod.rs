@@ -20,7 +20,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use connect::{Engine, address, look};
+pub use connect::{Engine, NoEngine, address, look};
 pub use exec::exec;
 pub use image::{Content, architecture, load};
 pub use log::follow;

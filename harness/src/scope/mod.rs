@@ -62,6 +62,11 @@ impl Resource {
         matches!(self, Self::Folder { .. } | Self::Engine(_))
     }
 
+    /// Whether someone else makes it, who may do so after its owner has died.
+    fn may_appear_late(&self) -> bool {
+        matches!(self, Self::Engine(_))
+    }
+
     /// Names it for people, in a few words.
     #[must_use]
     pub fn describe(&self) -> String {

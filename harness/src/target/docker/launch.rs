@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 use testcontainers::ContainerAsync;
 use testcontainers::bollard::query_parameters::InspectContainerOptions;
 
 use super::cluster::{About, DockerCluster};
 use super::container::{self, Plan, ServerImage};
-use super::node;
+use super::parts::{furnished, make_folders, volumes};
 use super::watch::{LastSeen, Watched, watch};
 use crate::cell::{Cell, Shape};
 use crate::cgroup::{self, Cgroup};
 use crate::distribution::ServerSpec;
-use crate::engine::{self, Content, Engine, Held, Privilege, What};
+use crate::engine::{self, Engine, Held, Privilege, What};
 use crate::scope::{Resource, Scope, start_ticks};
 use crate::target::native::{Holdings, forget_cached};
 use crate::target::{Cluster, ProvisionError};
@@ -225,65 +225,6 @@ fn facts(engine: &Engine, image: &str, privilege: &Privilege) -> Vec<(String, St
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .to_vec()
-}
-
-fn make_folders(cell: &Cell, scope: &Scope, holdings: &mut Holdings) -> Result<PathBuf> {
-    ensure!(
-        cell.work.starts_with(scope.work()) && cell.work != scope.work(),
-        "failed to use the work folder {}: it must lie beneath {}",
-        cell.work.display(),
-        scope.work().display()
-    );
-    holdings.enter(Resource::Folder {
-        path: cell.work.clone(),
-    })?;
-    let data_dir = data_folder(cell);
-    fs_err::create_dir_all(&data_dir).context("failed to make the work folder; free some disk")?;
-    Ok(data_dir)
-}
-
-/// Everything that may block: the image's content, and for a node its pods' image and its folders.
-fn furnished(cell: &Cell) -> Result<(Content, BTreeMap<&'static str, PathBuf>)> {
-    let (mut content, binaries) = content(cell)?;
-    if cell.shape == Shape::Node {
-        node::furnish(&mut content)?;
-        node::side_load(&data_folder(cell))?;
-        node::make_volumes(&cell.work)?;
-    }
-    Ok((content, binaries))
-}
-
-fn data_folder(cell: &Cell) -> PathBuf {
-    cell.work.join("data")
-}
-
-fn volumes(cell: &Cell) -> Vec<(PathBuf, String)> {
-    match cell.shape {
-        Shape::ControlPlane => Vec::new(),
-        Shape::Node => node::VOLUMES
-            .iter()
-            .map(|(name, inside)| (cell.work.join(name), (*inside).to_owned()))
-            .collect(),
-    }
-}
-
-/// The image's content, and the paths of the binaries in it.
-fn content(cell: &Cell) -> Result<(Content, BTreeMap<&'static str, PathBuf>)> {
-    let mut content = Content::base();
-    let mut inside = BTreeMap::new();
-    for need in cell.distribution.artifacts() {
-        if need.only_for.is_some_and(|only| only != cell.datastore) {
-            continue;
-        }
-        let program = cell
-            .binaries
-            .get(need.name)
-            .with_context(|| format!("failed to pack an image: {} was not found", need.name))?;
-        let path = format!("bin/{}", need.name);
-        content.program(&path, program)?;
-        inside.insert(need.name, Path::new("/").join(path));
-    }
-    Ok((content, inside))
 }
 
 /// Drops the binaries' pages, which the engine has just written, from the page cache, so that the cell pays for what

@@ -8,6 +8,7 @@ mod cluster;
 mod container;
 mod launch;
 mod node;
+mod parts;
 mod watch;
 
 use std::sync::Arc;
