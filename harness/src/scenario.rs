@@ -104,11 +104,11 @@ impl ScenarioContext<'_> {
     }
 
     /// Records a latency distribution in microseconds.
-    pub fn latency(
+    pub fn latency<C: hdrhistogram::Counter>(
         &self,
         operation: &str,
         labels: &[(&str, String)],
-        histogram: &hdrhistogram::Histogram<u64>,
+        histogram: &hdrhistogram::Histogram<C>,
         errors: u64,
         interval: Duration,
     ) {
@@ -122,7 +122,7 @@ impl ScenarioContext<'_> {
             interval_ms: interval.as_secs_f64() * 1e3,
             buckets: histogram
                 .iter_recorded()
-                .map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value()))
+                .map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value().as_u64()))
                 .collect(),
             min_us: if histogram.is_empty() {
                 0
