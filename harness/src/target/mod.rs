@@ -163,7 +163,11 @@ pub struct TargetKind {
 
 /// The options of all targets; each target's file owns its own.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct TargetArgs {}
+pub struct TargetArgs {
+    /// The container engine.
+    #[command(flatten)]
+    pub docker: docker::DockerArgs,
+}
 
 /// The targets that exist.
 pub static TARGETS: &[TargetKind] = &[native::KIND, docker::KIND];

@@ -5,8 +5,10 @@ use std::net::TcpStream;
 
 use anyhow::{Context, Result, ensure};
 use harness::distribution::Access;
-use harness::engine::address;
-use harness::target::Cluster;
+use harness::engine::{What, address};
+use harness::scope::Resource;
+use harness::target::docker::{DockerArgs, DockerTarget, Reach};
+use harness::target::{Cluster, Target};
 use reports::budget::Budget;
 use reports::metric::Metric;
 
@@ -25,6 +27,8 @@ pub const TESTS: &[Test] = &[
     ("life/an_exit_code_is_told", exit_code),
     ("life/kept_data_outlives_the_cell", kept),
     ("life/two_cells_at_once", two),
+    ("life/a_published_port_is_on_loopback", published),
+    ("life/a_given_image_is_used_and_stays", given),
     ("refused/a_missing_program_leaves_nothing", missing_program),
     ("refused/a_work_folder_elsewhere", elsewhere),
 ];
@@ -158,12 +162,7 @@ fn kept() -> Outcome {
         let run = Run::new()?;
         let mut cell = run.cell(SERVE, Budget::edge())?;
         cell.keep = true;
-        let cluster = {
-            use harness::target::Target;
-            harness::target::docker::DockerTarget
-                .provision(&cell, &run.scope)
-                .await?
-        };
+        let cluster = DockerTarget::default().provision(&cell, &run.scope).await?;
         let left = cluster.destroy().await;
         ensure!(left.is_empty(), "{left:?}");
         ensure!(cell.work.join("data").is_dir());
@@ -189,6 +188,49 @@ fn two() -> Outcome {
         ensure!(left.is_empty() && right.is_empty(), "{left:?} {right:?}");
         all_gone(&client(&address())?, &standing).await?;
         run.nothing_stands()
+    })
+}
+
+fn published() -> Outcome {
+    block_on(async {
+        let run = Run::new()?;
+        let target = DockerTarget::new(DockerArgs {
+            docker_reach: Some(Reach::Published),
+            ..DockerArgs::default()
+        });
+        let cluster = run.start_on(&target, SERVE, Budget::edge()).await?;
+        logged(cluster.log(), "serving ").await?;
+        ensure!(greeting(cluster.as_ref())? == "pid 1\n");
+        let access = format!("{:?}", cluster.access());
+        ensure!(access.contains("http://127.0.0.1:"), "{access}");
+        destroy(&run, cluster).await
+    })
+}
+
+/// What the user gave is the user's: neither relabelled nor removed.
+fn given() -> Outcome {
+    block_on(async {
+        let run = Run::new()?;
+        let first = run.start(SERVE, Budget::edge()).await?;
+        let made = run
+            .scope
+            .standing()
+            .into_iter()
+            .find_map(|resource| match resource {
+                Resource::Engine(held) if held.what == What::Image => Some(held.name),
+                _ => None,
+            });
+        let image = made.context("no image in the ledger")?;
+        let target = DockerTarget::new(DockerArgs {
+            docker_image: Some(image.clone()),
+            ..DockerArgs::default()
+        });
+        let second = run.start_on(&target, SERVE, Budget::edge()).await?;
+        logged(second.log(), "serving ").await?;
+        let left = second.destroy().await;
+        ensure!(left.is_empty(), "{left:?}");
+        ensure!(client(&address())?.inspect_image(&image).await.is_ok());
+        destroy(&run, first).await
     })
 }
 

@@ -115,14 +115,23 @@ impl Run {
     }
 
     pub async fn start(&self, args: &[&str], budget: Budget) -> Result<Box<dyn Cluster>> {
+        self.start_on(&DockerTarget::default(), args, budget).await
+    }
+
+    pub async fn start_on(
+        &self,
+        target: &DockerTarget,
+        args: &[&str],
+        budget: Budget,
+    ) -> Result<Box<dyn Cluster>> {
         let cell = self.cell(args, budget)?;
-        let provisioning = DockerTarget.provision(&cell, &self.scope);
+        let provisioning = target.provision(&cell, &self.scope);
         Ok(tokio::time::timeout(DEADLINE, provisioning).await??)
     }
 
     /// Why a cell cannot be provisioned, and whether that skips it. Everything made for it must be gone.
     pub async fn refusal(&self, cell: &Cell) -> Result<(String, bool)> {
-        let refused = match DockerTarget.provision(cell, &self.scope).await {
+        let refused = match DockerTarget::default().provision(cell, &self.scope).await {
             Ok(cluster) => {
                 cluster.destroy().await;
                 bail!("it was started");

@@ -8,11 +8,11 @@ use reports::budget::Budget;
 use testcontainers::bollard::models::{
     HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
 };
-use testcontainers::core::{Mount, WaitFor};
+use testcontainers::core::{ContainerPort, IntoContainerPort, Mount, WaitFor};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, Image, ImageExt, TestcontainersError};
 
-use super::node;
+use super::{node, reach};
 use crate::cell::Shape;
 use crate::distribution::CommandLine;
 use crate::engine::{Held, LABEL, Privilege};
@@ -26,6 +26,7 @@ pub(super) struct ServerImage {
     name: String,
     tag: String,
     program: String,
+    exposed: Vec<ContainerPort>,
 }
 
 impl Image for ServerImage {
@@ -39,6 +40,10 @@ impl Image for ServerImage {
 
     fn ready_conditions(&self) -> Vec<WaitFor> {
         Vec::new()
+    }
+
+    fn expose_ports(&self) -> &[ContainerPort] {
+        &self.exposed
     }
 
     fn entrypoint(&self) -> Option<&str> {
@@ -60,6 +65,8 @@ pub(super) struct Plan {
     /// Besides the data folder: a folder here, and where it is in the container.
     pub volumes: Vec<(PathBuf, String)>,
     pub shape: Shape,
+    /// Ports to publish on loopback.
+    pub published: Vec<u16>,
     /// Whether the engine can give it a cgroup namespace of its own.
     pub private_cgroups: bool,
 }
@@ -87,12 +94,13 @@ fn request(plan: &Plan, privilege: &Privilege) -> ContainerRequest<ServerImage> 
         name: name.to_owned(),
         tag: tag.to_owned(),
         program,
+        exposed: plan.published.iter().map(|port| port.tcp()).collect(),
     };
     let data = plan.data_dir.display().to_string();
     let budget = plan.budget.clone();
     let rights = privilege.clone();
     let private_cgroups = plan.private_cgroups;
-    let shape = plan.shape;
+    let (shape, published) = (plan.shape, plan.published.clone());
     let mut request = image
         .with_cmd(first.into_iter().chain(plan.command.args.iter().cloned()))
         .with_container_name(plan.held.name.clone())
@@ -105,6 +113,7 @@ fn request(plan: &Plan, privilege: &Privilege) -> ContainerRequest<ServerImage> 
         .with_host_config_modifier(move |host| {
             limit(host, &budget);
             host.publish_all_ports = Some(false);
+            reach::publish(host, &published);
             host.tmpfs = Some(HashMap::from([("/run".to_owned(), "mode=1777".to_owned())]));
             host.cgroupns_mode = private_cgroups.then_some(HostConfigCgroupnsModeEnum::PRIVATE);
             // The one driver whose log every engine can read back.

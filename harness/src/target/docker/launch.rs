@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use testcontainers::ContainerAsync;
 use testcontainers::bollard::query_parameters::InspectContainerOptions;
 
+use super::DockerArgs;
 use super::cluster::{About, DockerCluster};
-use super::container::{self, Plan, ServerImage};
-use super::parts::{furnished, make_folders, volumes};
+use super::container::{Plan, ServerImage};
+use super::parts::{binaries_of, furnished, make_folders, volumes};
+use super::reach::{self, Published, Reach};
+use super::start::{identity, start};
 use super::watch::{LastSeen, Watched, watch};
 use crate::cell::{Cell, Shape};
 use crate::cgroup::{self, Cgroup};
@@ -23,6 +26,7 @@ use crate::target::native::{Holdings, forget_cached};
 use crate::target::{Cluster, ProvisionError};
 
 pub(super) async fn provision(
+    args: &DockerArgs,
     cell: &Cell,
     scope: &Scope,
 ) -> Result<Box<dyn Cluster>, ProvisionError> {
@@ -32,9 +36,9 @@ pub(super) async fn provision(
     let hierarchy = cgroup::probe()
         .usable
         .map_err(ProvisionError::Unavailable)?;
-    may_hold(&engine, cell.shape).map_err(ProvisionError::Unavailable)?;
+    may_hold(&engine, args, cell.shape).map_err(ProvisionError::Unavailable)?;
     let mut holdings = Holdings::new(scope);
-    match launch(&engine, &hierarchy, cell, scope, &mut holdings).await {
+    match launch(&engine, args, &hierarchy, cell, scope, &mut holdings).await {
         Ok(started) => Ok(Box::new(started.into_cluster(&engine, cell, holdings))),
         Err(error) => {
             let stayed = tokio::task::spawn_blocking(|| holdings.release())
@@ -52,12 +56,18 @@ pub(super) async fn provision(
 }
 
 /// A node's programs run as root; what they write is root's, and only root can remove it.
-fn may_hold(engine: &Engine, shape: Shape) -> Result<(), String> {
+fn may_hold(engine: &Engine, args: &DockerArgs, shape: Shape) -> Result<(), String> {
     let root = rustix::process::geteuid().is_root();
     if shape == Shape::Node && !root && !engine.rootless {
         return Err(
             "a whole node writes files as root, which this user could not remove again; run as root, or use the \
              shape control-plane"
+                .to_owned(),
+        );
+    }
+    if shape == Shape::Node && args.docker_image.is_some() {
+        return Err(
+            "a whole node needs an image that assay builds, with its network plugins; leave --docker-image out"
                 .to_owned(),
         );
     }
@@ -122,6 +132,7 @@ impl Started {
 
 async fn launch(
     engine: &Engine,
+    args: &DockerArgs,
     hierarchy: &cgroup::Hierarchy,
     cell: &Cell,
     scope: &Scope,
@@ -140,15 +151,20 @@ async fn launch(
         What::Image,
         format!("assay/{}:{id:08x}", cell.distribution.name()),
     );
-    let (content, binaries) = tokio::task::spawn_blocking({
-        let cell = cell.clone();
-        move || furnished(&cell)
-    })
-    .await
-    .context("failed to pack an image")??;
-    holdings.enter(Resource::Engine(image.clone()))?;
-    let image_id = engine::load(engine, &image, content, &cell.work).await?;
-    forget_image(engine, &image, &binaries).await;
+    let (image, binaries, origin) = match &args.docker_image {
+        Some(given) => {
+            let image_id = engine::have(engine, given).await?;
+            (
+                given.clone(),
+                binaries_of(cell),
+                format!("{given}, {image_id}"),
+            )
+        }
+        None => {
+            let (image_id, binaries) = build(engine, cell, &image, holdings).await?;
+            (image.name, binaries, format!("built by assay, {image_id}"))
+        }
+    };
 
     let network = held(What::Network, format!("assay-{id:08x}"));
     holdings.enter(Resource::Engine(network.clone()))?;
@@ -163,11 +179,17 @@ async fn launch(
         binaries: &binaries,
     };
     let command = cell.distribution.server(&spec);
+    let mut access = cell.distribution.access(&spec);
+    let mut etcd_metrics = cell.distribution.etcd_metrics(&spec);
+    let published = match Reach::of(engine, args.docker_reach) {
+        Reach::Bridge => Vec::new(),
+        Reach::Published => reach::ports(&access, etcd_metrics.as_deref()),
+    };
 
     let root = rustix::process::geteuid().is_root();
     let plan = Plan {
         held: held(What::Container, format!("assay-{id:08x}")),
-        image: image.name.clone(),
+        image,
         network: network.name.clone(),
         command: command.clone(),
         data_dir: data_dir.clone(),
@@ -176,12 +198,23 @@ async fn launch(
         user: (!root && !engine.rootless).then(user),
         volumes: volumes(cell),
         shape: cell.shape,
+        published,
         private_cgroups: Path::new("/proc/self/ns/cgroup").exists(),
     };
     holdings.enter(Resource::Engine(plan.held.clone()))?;
     let asked = Instant::now();
-    let (container, privilege) = start(&plan, cell).await?;
-    let (pid, at) = identity(engine, &container, asked).await?;
+    let (container, privilege) = start(&plan).await?;
+    let found = engine
+        .docker
+        .inspect_container(container.id(), None::<InspectContainerOptions>)
+        .await
+        .context("failed to ask the engine for the container")?;
+    if !plan.published.is_empty() {
+        let published = Published::read(&found);
+        access = published.access(access)?;
+        etcd_metrics = etcd_metrics.map(|url| published.url(&url)).transpose()?;
+    }
+    let (pid, at) = identity(found, asked)?;
     holdings.enter(Resource::Process {
         pid,
         start_ticks: start_ticks(pid).unwrap_or(0),
@@ -193,13 +226,13 @@ async fn launch(
         pid,
         at,
         cgroup: cgroup.map_err(ProvisionError::Unavailable)?,
-        access: cell.distribution.access(&spec),
-        etcd_metrics: cell.distribution.etcd_metrics(&spec),
+        access,
+        etcd_metrics,
         command,
         data_dir,
         log: cell.logs.join("server.log"),
         budget: cell.budget.clone(),
-        facts: facts(engine, &image_id, &privilege),
+        facts: facts(engine, origin, &privilege),
     };
     Ok(Started { about, container })
 }
@@ -212,7 +245,7 @@ fn user() -> String {
     )
 }
 
-fn facts(engine: &Engine, image: &str, privilege: &Privilege) -> Vec<(String, String)> {
+fn facts(engine: &Engine, image: String, privilege: &Privilege) -> Vec<(String, String)> {
     let kind = if engine.podman { "Podman" } else { "Docker" };
     let rootless = if engine.rootless { ", rootless" } else { "" };
     [
@@ -220,7 +253,7 @@ fn facts(engine: &Engine, image: &str, privilege: &Privilege) -> Vec<(String, St
             "container engine",
             format!("{kind} {}{rootless}", engine.version),
         ),
-        ("container image", format!("built by assay, {image}")),
+        ("container image", image),
         ("container rights", privilege.to_string()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
@@ -243,79 +276,21 @@ async fn forget_image(engine: &Engine, image: &Held, binaries: &BTreeMap<&'stati
     }
 }
 
-/// Starts the container with the first of its shape's rights that the engine grants.
-async fn start(
-    plan: &Plan,
-    cell: &Cell,
-) -> Result<(ContainerAsync<ServerImage>, Privilege), ProvisionError> {
-    let mut refusals = Vec::new();
-    for privilege in Privilege::choices(cell.shape) {
-        match container::start(plan, &privilege).await {
-            Ok(container) => return Ok((container, privilege)),
-            Err(error) => {
-                let words = words(&error);
-                let rights = privilege.was_refused(&words);
-                refusals.push(format!("with {privilege}: {words}"));
-                if !rights {
-                    break;
-                }
-                // It was made but not started. The name must be free for the next try, and stays in the ledger.
-                let held = plan.held.clone();
-                tokio::task::spawn_blocking(move || engine::remove(&held))
-                    .await
-                    .context("failed to remove a refused container")?
-                    .map_err(|reason| anyhow!("failed to remove a refused container: {reason}"))?;
-            }
-        }
-    }
-    Err(anyhow!(
-        "failed to start the container; the engine says: {}",
-        crate::text::tame(&refusals.join("; "))
-    )
-    .into())
-}
-
-/// An error with its sources: testcontainers keeps the engine's own words in them.
-fn words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_words = inner.to_string();
-        if !words.contains(&inner_words) {
-            words = format!("{words}: {inner_words}");
-        }
-        source = inner.source();
-    }
-    words
-}
-
-/// The pid of the container's first process and the moment at which it was started, as the engine tells it.
-async fn identity(
+/// Builds the cell's image. Returns its id, and where the binaries are in it.
+async fn build(
     engine: &Engine,
-    container: &ContainerAsync<ServerImage>,
-    asked: Instant,
-) -> Result<(i32, Instant)> {
-    let found = engine
-        .docker
-        .inspect_container(container.id(), None::<InspectContainerOptions>)
-        .await
-        .context("failed to ask the engine for the container")?;
-    let state = found.state.unwrap_or_default();
-    let pid = state.pid.and_then(|pid| i32::try_from(pid).ok());
-    let Some(pid) = pid.filter(|pid| *pid > 0) else {
-        bail!(
-            "failed to keep the container running: it ended at once with status {}; look at its log",
-            state.exit_code.unwrap_or(-1)
-        );
-    };
-    let now = Instant::now();
-    let ago = state
-        .started_at
-        .and_then(|text| text.to_string().parse::<jiff::Timestamp>().ok())
-        .map(|at| jiff::Timestamp::now().duration_since(at))
-        .and_then(|ago| Duration::try_from(ago).ok())
-        .unwrap_or_default();
-    // Between asking for it and now, whatever a clock that was set meanwhile says.
-    let at = now.checked_sub(ago).unwrap_or(now).max(asked);
-    Ok((pid, at))
+    cell: &Cell,
+    image: &Held,
+    holdings: &mut Holdings,
+) -> Result<(String, BTreeMap<&'static str, PathBuf>)> {
+    let (content, binaries) = tokio::task::spawn_blocking({
+        let cell = cell.clone();
+        move || furnished(&cell)
+    })
+    .await
+    .context("failed to pack an image")??;
+    holdings.enter(Resource::Engine(image.clone()))?;
+    let image_id = engine::load(engine, image, content, &cell.work).await?;
+    forget_image(engine, image, &binaries).await;
+    Ok((image_id, binaries))
 }

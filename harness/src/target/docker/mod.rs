@@ -9,6 +9,8 @@ mod container;
 mod launch;
 mod node;
 mod parts;
+mod reach;
+mod start;
 mod watch;
 
 use std::sync::Arc;
@@ -18,20 +20,44 @@ use futures::future::BoxFuture;
 
 use crate::cell::{Cell, Shape};
 use crate::scope::Scope;
+pub use reach::Reach;
+
 use crate::target::{Cluster, ProvisionError, Target, TargetKind, Timing};
 
 /// This target, in the table.
 pub(super) const KIND: TargetKind = TargetKind {
     name: NAME,
     title: "a container of this machine's engine, Docker or Podman",
-    open: |_| Ok(Arc::new(DockerTarget)),
+    open: |args| Ok(Arc::new(DockerTarget::new(args.docker.clone()))),
 };
 
 const NAME: &str = "docker";
 
+/// What the command line says of this target.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct DockerArgs {
+    /// An image that has the distribution's binaries in /bin, such as rancher/k3s:v1.30.4-k3s1; pulled if need be. By
+    /// default one is built from the binaries of this host.
+    #[arg(long, value_name = "IMAGE")]
+    pub docker_image: Option<String>,
+    /// How containers are reached. By default through their bridge, and with a rootless engine through published ports.
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub docker_reach: Option<Reach>,
+}
+
 /// The target `docker`.
-#[derive(Debug, Clone, Copy)]
-pub struct DockerTarget;
+#[derive(Debug, Clone, Default)]
+pub struct DockerTarget {
+    args: DockerArgs,
+}
+
+impl DockerTarget {
+    /// With these options.
+    #[must_use]
+    pub fn new(args: DockerArgs) -> Self {
+        Self { args }
+    }
+}
 
 impl Target for DockerTarget {
     fn name(&self) -> &'static str {
@@ -46,11 +72,16 @@ impl Target for DockerTarget {
         &[Shape::ControlPlane, Shape::Node]
     }
 
+    fn supplies(&self, artifact: &str) -> bool {
+        // What a given image holds is its own business; assay itself is always at hand.
+        self.args.docker_image.is_some() && artifact != "assay"
+    }
+
     fn provision<'a>(
         &'a self,
         cell: &'a Cell,
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<Box<dyn Cluster>, ProvisionError>> {
-        launch::provision(cell, scope).boxed()
+        launch::provision(&self.args, cell, scope).boxed()
     }
 }

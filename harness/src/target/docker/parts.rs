@@ -51,21 +51,26 @@ pub(super) fn volumes(cell: &Cell) -> Vec<(PathBuf, String)> {
     }
 }
 
+/// What a cell needs of its distribution's artifacts, and where it is in every image: `/bin`.
+pub(super) fn binaries_of(cell: &Cell) -> BTreeMap<&'static str, PathBuf> {
+    cell.distribution
+        .artifacts()
+        .iter()
+        .filter(|need| need.only_for.is_none_or(|only| only == cell.datastore))
+        .map(|need| (need.name, Path::new("/bin").join(need.name)))
+        .collect()
+}
+
 /// The image's content, and the paths of the binaries in it.
 fn content(cell: &Cell) -> Result<(Content, BTreeMap<&'static str, PathBuf>)> {
     let mut content = Content::base();
-    let mut inside = BTreeMap::new();
-    for need in cell.distribution.artifacts() {
-        if need.only_for.is_some_and(|only| only != cell.datastore) {
-            continue;
-        }
+    let inside = binaries_of(cell);
+    for name in inside.keys() {
         let program = cell
             .binaries
-            .get(need.name)
-            .with_context(|| format!("failed to pack an image: {} was not found", need.name))?;
-        let path = format!("bin/{}", need.name);
-        content.program(&path, program)?;
-        inside.insert(need.name, Path::new("/").join(path));
+            .get(name)
+            .with_context(|| format!("failed to pack an image: {name} was not found"))?;
+        content.program(&format!("bin/{name}"), program)?;
     }
     Ok((content, inside))
 }

@@ -35,7 +35,7 @@ impl LastSeen {
         if cgroup.memory().is_dir() {
             *last = (limits, counters);
         }
-        last.clone()
+        *last
     }
 
     fn killed_for_memory(&self) {
