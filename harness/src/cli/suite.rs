@@ -30,7 +30,7 @@ use crate::target::{TARGETS, Target, TargetArgs};
 pub(super) struct Args {
     /// all, conformance, datastore or footprint.
     suite: String,
-    /// Where the cluster is made: native.
+    /// Where the cluster is made: native or docker.
     #[arg(long, default_value = "native")]
     target: String,
     /// auto, k3s, reference or etcd. auto is K3s where it can be had, else the built-in specimen.

@@ -34,10 +34,17 @@ pub fn run(args: &[OsString]) -> Option<ExitCode> {
     })
 }
 
-/// Greets each caller. Ends by SIGTERM only when it is not the first process of its pid namespace, so that stopping it
-/// shows the grace period's end; hence a handler is not installed but the caller's patience is used.
+/// Greets each caller until SIGTERM. As the first process of its pid namespace it must have a handler, for the kernel
+/// drops the signal otherwise.
 fn serve(address: &str) -> Result<()> {
     let listener = TcpListener::bind(address).with_context(|| format!("bind {address}"))?;
+    std::thread::spawn(|| {
+        block_on(async {
+            let kind = tokio::signal::unix::SignalKind::terminate();
+            tokio::signal::unix::signal(kind)?.recv().await;
+            std::process::exit(0)
+        })
+    });
     println!("serving {}", listener.local_addr()?);
     println!(
         "variable {}",
