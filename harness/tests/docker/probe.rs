@@ -39,7 +39,7 @@ pub fn run(args: &[OsString]) -> Option<ExitCode> {
 fn serve(address: &str) -> Result<()> {
     let listener = TcpListener::bind(address).with_context(|| format!("bind {address}"))?;
     std::thread::spawn(|| {
-        block_on(async {
+        block_on::<()>(async {
             let kind = tokio::signal::unix::SignalKind::terminate();
             tokio::signal::unix::signal(kind)?.recv().await;
             std::process::exit(0)

@@ -1,8 +1,7 @@
 //! Provisioning a container: image, network, container, and the finding of its cgroup.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -13,7 +12,8 @@ use testcontainers::bollard::query_parameters::InspectContainerOptions;
 use super::DockerArgs;
 use super::cluster::{About, DockerCluster};
 use super::container::{Plan, ServerImage};
-use super::parts::{binaries_of, furnished, make_folders, volumes};
+use super::image::{self, ServerFiles};
+use super::parts::{make_folders, volumes};
 use super::reach::{self, Published, Reach};
 use super::start::{identity, start};
 use super::watch::{LastSeen, Watched, watch};
@@ -22,7 +22,7 @@ use crate::cgroup::{self, Cgroup};
 use crate::distribution::ServerSpec;
 use crate::engine::{self, Engine, Held, Privilege, What};
 use crate::scope::{Resource, Scope, start_ticks};
-use crate::target::native::{Holdings, forget_cached};
+use crate::target::native::Holdings;
 use crate::target::{Cluster, ProvisionError};
 
 pub(super) async fn provision(
@@ -151,20 +151,11 @@ async fn launch(
         What::Image,
         format!("assay/{}:{id:08x}", cell.distribution.name()),
     );
-    let (image, binaries, origin) = match &args.docker_image {
-        Some(given) => {
-            let image_id = engine::have(engine, given).await?;
-            (
-                given.clone(),
-                binaries_of(cell),
-                format!("{given}, {image_id}"),
-            )
-        }
-        None => {
-            let (image_id, binaries) = build(engine, cell, &image, holdings).await?;
-            (image.name, binaries, format!("built by assay, {image_id}"))
-        }
+    let image = match &args.docker_image {
+        Some(given) => image::given(engine, given, cell).await?,
+        None => image::build(engine, cell, &image, holdings).await?,
     };
+    let binaries = &image.binaries;
 
     let network = held(What::Network, format!("assay-{id:08x}"));
     holdings.enter(Resource::Engine(network.clone()))?;
@@ -176,7 +167,7 @@ async fn launch(
         data_dir: &data_dir,
         address: IpAddr::V4(subnet.cell()),
         private_network: true,
-        binaries: &binaries,
+        binaries,
     };
     let command = cell.distribution.server(&spec);
     let mut access = cell.distribution.access(&spec);
@@ -189,14 +180,17 @@ async fn launch(
     let root = rustix::process::geteuid().is_root();
     let plan = Plan {
         held: held(What::Container, format!("assay-{id:08x}")),
-        image,
+        image: image.name.clone(),
         network: network.name.clone(),
         command: command.clone(),
         data_dir: data_dir.clone(),
         budget: cell.budget.clone(),
         // The server's files shall be ours to read and to remove; a rootless engine's root is this user already.
         user: (!root && !engine.rootless).then(user),
-        volumes: volumes(cell),
+        volumes: volumes(cell)
+            .into_iter()
+            .chain(image.fresh.clone())
+            .collect(),
         shape: cell.shape,
         published,
         private_cgroups: Path::new("/proc/self/ns/cgroup").exists(),
@@ -232,7 +226,7 @@ async fn launch(
         data_dir,
         log: cell.logs.join("server.log"),
         budget: cell.budget.clone(),
-        facts: facts(engine, origin, &privilege),
+        facts: facts(engine, &image, &privilege),
     };
     Ok(Started { about, container })
 }
@@ -245,52 +239,23 @@ fn user() -> String {
     )
 }
 
-fn facts(engine: &Engine, image: String, privilege: &Privilege) -> Vec<(String, String)> {
+fn facts(engine: &Engine, image: &ServerFiles, privilege: &Privilege) -> Vec<(String, String)> {
     let kind = if engine.podman { "Podman" } else { "Docker" };
     let rootless = if engine.rootless { ", rootless" } else { "" };
+    let cold = if image.cold {
+        "read from disk, and charged to the cell"
+    } else {
+        "perhaps in the page cache before, and then missing in usage and peak"
+    };
     [
         (
             "container engine",
             format!("{kind} {}{rootless}", engine.version),
         ),
-        ("container image", image),
+        ("container image", image.origin.clone()),
         ("container rights", privilege.to_string()),
+        ("pages of the server's program", cold.to_owned()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .to_vec()
-}
-
-/// Drops the binaries' pages, which the engine has just written, from the page cache, so that the cell pays for what
-/// it maps as it does on `native`. Only where the engine tells where the layer lies (overlay2), and root may look.
-async fn forget_image(engine: &Engine, image: &Held, binaries: &BTreeMap<&'static str, PathBuf>) {
-    let Ok(found) = engine.docker.inspect_image(&image.name).await else {
-        return;
-    };
-    let layer = found
-        .graph_driver
-        .and_then(|driver| driver.data.get("UpperDir").map(PathBuf::from));
-    if let Some(layer) = layer {
-        for path in binaries.values() {
-            forget_cached(&layer.join(path.strip_prefix("/").unwrap_or(path)));
-        }
-    }
-}
-
-/// Builds the cell's image. Returns its id, and where the binaries are in it.
-async fn build(
-    engine: &Engine,
-    cell: &Cell,
-    image: &Held,
-    holdings: &mut Holdings,
-) -> Result<(String, BTreeMap<&'static str, PathBuf>)> {
-    let (content, binaries) = tokio::task::spawn_blocking({
-        let cell = cell.clone();
-        move || furnished(&cell)
-    })
-    .await
-    .context("failed to pack an image")??;
-    holdings.enter(Resource::Engine(image.clone()))?;
-    let image_id = engine::load(engine, image, content, &cell.work).await?;
-    forget_image(engine, image, &binaries).await;
-    Ok((image_id, binaries))
 }

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod container;
+mod image;
 mod launch;
 mod node;
 mod parts;
