@@ -38,6 +38,8 @@ pub fn record(
             ReadyWhen::Listening => "exec_to_listening",
             ReadyWhen::Http200(_) => "exec_to_ready",
             ReadyWhen::FirstWrite => "exec_to_first_write",
+            ReadyWhen::Node => "exec_to_node",
+            ReadyWhen::FirstPod => "exec_to_first_pod",
         };
         let took = at.saturating_duration_since(cluster.started());
         measure(
