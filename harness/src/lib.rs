@@ -17,6 +17,7 @@ pub mod doctor;
 pub mod drive;
 pub mod engine;
 pub mod guest;
+mod hold;
 pub mod host;
 mod internal;
 pub mod journal;
@@ -38,6 +39,7 @@ mod sys;
 pub mod target;
 pub mod text;
 pub mod thrash;
-pub mod watchdog;
+pub mod version;
+mod watchdog;
 
 pub use internal::internal;

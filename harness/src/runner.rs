@@ -13,6 +13,7 @@ use crate::cell::{Cell, Shape};
 use crate::cold_start;
 use crate::distribution::ReadyWhen;
 use crate::drive::{Driven, drive};
+use crate::hold::{Held, hold};
 use crate::journal::CellSink;
 use crate::observer::SamplerCost;
 use crate::plan::PlannedCell;
@@ -23,6 +24,7 @@ use crate::scope::Scope;
 use crate::suite::Selection;
 use crate::target::{Cluster, ProvisionError, Target, Timing};
 use crate::text;
+use crate::version::{self, UNKNOWN};
 
 /// What all cells of a run share.
 pub struct RunSettings {
@@ -185,6 +187,11 @@ async fn serve(
     if let Some(sampler) = sampler {
         sampler.rate.set(Rate::SETTLED_HZ);
     }
+    if settings.version == UNKNOWN
+        && let Some(version) = version::told(&ready.access, cluster.access()).await
+    {
+        sink.emit(EventKind::VersionTold { version });
+    }
     let driven = drive(settings, planned, cluster, &ready.access, sink, tap, cancel).await;
     let (serving, restarts, result) = match driven {
         Driven::Done { outcome, reason } => {
@@ -237,71 +244,6 @@ async fn serve(
     result
 }
 
-/// How long after a server fell silent its end may still become known.
-const DEATH_KNOWN_WITHIN: Duration = Duration::from_secs(3);
-
-/// How the hold period went.
-enum Held {
-    /// The server answered at its end.
-    Served,
-    /// It ran and did not answer.
-    Silent,
-    /// It ended.
-    Died,
-    /// Ctrl-C.
-    Interrupted,
-}
-
-/// The rest of the hold period, and whether it still answers at its end.
-async fn hold(
-    settings: &RunSettings,
-    cluster: &dyn Cluster,
-    access: &Access,
-    sink: &CellSink,
-    tap: &Tap,
-    cancel: &Cancel,
-    ready_at: Instant,
-) -> Held {
-    let _phase = Phase::begin(sink, tap, "footprint", "hold/serving");
-    let rest = settings.hold.saturating_sub(ready_at.elapsed());
-    tokio::select! {
-        () = cancel.cancelled() => return Held::Interrupted,
-        exit = cluster.ended() => {
-            died(cluster, sink, &exit);
-            return Held::Died;
-        }
-        () = tokio::time::sleep(rest) => {}
-    }
-    for process in cluster.processes().await {
-        let mut readings = vec![(reports::metric::Metric::Rss, process.rss_bytes as f64)];
-        readings.extend(
-            process
-                .pss_bytes
-                .map(|pss| (reports::metric::Metric::Pss, pss as f64)),
-        );
-        sink.emit(EventKind::Sample {
-            source: format!("process:{}", text::tame(&process.name)),
-            readings,
-        });
-    }
-    let still =
-        tokio::time::timeout(Duration::from_secs(10), crate::drive::still_serving(access)).await;
-    let how = match still {
-        Ok(Ok(())) => return Held::Served,
-        Ok(Err(error)) => format!("{error:#}"),
-        Err(_) => "not within 10 s".to_owned(),
-    };
-    // Its end may be known a little later than its silence: an engine tells it when it has cleaned up.
-    if let Ok(exit) = tokio::time::timeout(DEATH_KNOWN_WITHIN, cluster.ended()).await {
-        died(cluster, sink, &exit);
-        return Held::Died;
-    }
-    sink.warn(format!(
-        "the server did not answer at the end of the hold period: {how}"
-    ));
-    Held::Silent
-}
-
 /// A running sampler and the switch of its rate.
 struct Sampling {
     driver: Driver,
@@ -337,7 +279,8 @@ fn start_sampler(cluster: &dyn Cluster, sink: &CellSink, tap: &Tap) -> anyhow::R
     Ok(Sampling { driver, rate })
 }
 
-fn died(cluster: &dyn Cluster, sink: &CellSink, exit: &crate::target::Exit) -> String {
+/// Records a death, and says how it came.
+pub(crate) fn died(cluster: &dyn Cluster, sink: &CellSink, exit: &crate::target::Exit) -> String {
     let how = match (exit.oom_killed, exit.signal, exit.code) {
         (true, ..) => "was killed by the kernel for exceeding its memory budget".to_owned(),
         (_, Some(signal), _) => format!("was ended by signal {signal}"),

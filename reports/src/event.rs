@@ -79,6 +79,11 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// The server told its version, which was not known before it ran.
+    VersionTold {
+        /// Such as `v1.36.3+k3s1`.
+        version: String,
+    },
     /// A process of the system under test ended when nobody asked it to.
     ServerDied {
         /// How it ended, such as `killed by signal 9 (OOM)`.

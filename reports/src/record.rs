@@ -322,6 +322,7 @@ impl CellRecord {
                     reason: reason.clone(),
                 });
             }
+            EventKind::VersionTold { version } => self.spec.version.clone_from(version),
             EventKind::ServerDied { how, log_tail } => self.deaths.push(Death {
                 at_ms: event.at_ms,
                 how: how.clone(),

@@ -11,6 +11,7 @@ use crate::artifact::{
 };
 use crate::distribution::{DISTRIBUTIONS, Distribution};
 use crate::target::{Admitted, Target};
+use crate::version::UNKNOWN;
 
 /// A distribution with what it needs.
 pub(super) struct Chosen {
@@ -156,7 +157,7 @@ impl Chosen {
     fn new(distribution: &'static dyn Distribution) -> Self {
         Self {
             distribution,
-            version: "unknown".into(),
+            version: UNKNOWN.into(),
             binaries: BTreeMap::new(),
             missing: BTreeMap::new(),
             artifacts: BTreeMap::new(),

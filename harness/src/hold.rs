@@ -1,0 +1,77 @@
+//! The hold period: a server that became ready must go on serving.
+
+use std::time::{Duration, Instant};
+
+use reports::event::EventKind;
+
+use crate::cancel::Cancel;
+use crate::journal::CellSink;
+use crate::runner::{RunSettings, died};
+use crate::scenario::{Access, Phase, Tap};
+use crate::target::Cluster;
+use crate::text;
+
+/// How long after a server fell silent its end may still become known.
+const DEATH_KNOWN_WITHIN: Duration = Duration::from_secs(3);
+
+/// How the hold period went.
+pub(crate) enum Held {
+    /// The server answered at its end.
+    Served,
+    /// It ran and did not answer.
+    Silent,
+    /// It ended.
+    Died,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// The rest of the hold period, and whether it still answers at its end.
+pub(crate) async fn hold(
+    settings: &RunSettings,
+    cluster: &dyn Cluster,
+    access: &Access,
+    sink: &CellSink,
+    tap: &Tap,
+    cancel: &Cancel,
+    ready_at: Instant,
+) -> Held {
+    let _phase = Phase::begin(sink, tap, "footprint", "hold/serving");
+    let rest = settings.hold.saturating_sub(ready_at.elapsed());
+    tokio::select! {
+        () = cancel.cancelled() => return Held::Interrupted,
+        exit = cluster.ended() => {
+            died(cluster, sink, &exit);
+            return Held::Died;
+        }
+        () = tokio::time::sleep(rest) => {}
+    }
+    for process in cluster.processes().await {
+        let mut readings = vec![(reports::metric::Metric::Rss, process.rss_bytes as f64)];
+        readings.extend(
+            process
+                .pss_bytes
+                .map(|pss| (reports::metric::Metric::Pss, pss as f64)),
+        );
+        sink.emit(EventKind::Sample {
+            source: format!("process:{}", text::tame(&process.name)),
+            readings,
+        });
+    }
+    let still =
+        tokio::time::timeout(Duration::from_secs(10), crate::drive::still_serving(access)).await;
+    let how = match still {
+        Ok(Ok(())) => return Held::Served,
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(_) => "not within 10 s".to_owned(),
+    };
+    // Its end may be known a little later than its silence: an engine tells it when it has cleaned up.
+    if let Ok(exit) = tokio::time::timeout(DEATH_KNOWN_WITHIN, cluster.ended()).await {
+        died(cluster, sink, &exit);
+        return Held::Died;
+    }
+    sink.warn(format!(
+        "the server did not answer at the end of the hold period: {how}"
+    ));
+    Held::Silent
+}
