@@ -2,40 +2,43 @@
 
 use serde_json::{Value, json};
 
-use super::resolve::Chosen;
+use super::leg::Leg;
 use crate::plan::PlannedCell;
 use crate::suite::Selection;
 
 /// The plan for people.
-pub(super) fn text(planned: &[PlannedCell], selections: &[Selection], chosen: &Chosen) -> String {
+pub(super) fn text(legs: &[Leg], left_out: &[String]) -> String {
     let mut lines: Vec<String> = Vec::new();
-    for warning in &chosen.warnings {
-        lines.push(format!("warning: {warning}"));
+    let warnings = legs.iter().flat_map(|leg| &leg.chosen.warnings);
+    lines.extend(
+        left_out
+            .iter()
+            .chain(warnings)
+            .map(|warning| format!("warning: {warning}")),
+    );
+    for leg in legs {
+        let chosen = &leg.chosen;
+        for cell in &leg.planned {
+            lines.push(match &cell.skip {
+                Some(reason) => format!("{}: skipped, {reason}", cell.id),
+                None => format!(
+                    "{}: {} {}",
+                    cell.id,
+                    chosen.distribution.name(),
+                    chosen.version
+                ),
+            });
+        }
     }
-    for cell in planned {
-        lines.push(match &cell.skip {
-            Some(reason) => format!("{}: skipped, {reason}", cell.id),
-            None => format!(
-                "{}: {} {}",
-                cell.id,
-                chosen.distribution.name(),
-                chosen.version
-            ),
-        });
-    }
-    for selection in selections {
+    for selection in suites(legs) {
         lines.push(format!(
             "{}: {} checks, {} scenarios",
             selection.suite,
             selection.checks.len(),
             selection.scenarios.len()
         ));
-        lines.extend(
-            selection
-                .checks
-                .iter()
-                .map(|check| format!("  {}", check.id)),
-        );
+        let checks = selection.checks.iter();
+        lines.extend(checks.map(|check| format!("  {}", check.id)));
         lines.extend(scenarios(selection).map(|id| format!("  {id}")));
     }
     lines.push(String::new());
@@ -43,22 +46,24 @@ pub(super) fn text(planned: &[PlannedCell], selections: &[Selection], chosen: &C
 }
 
 /// The plan for programs.
-pub(super) fn json(planned: &[PlannedCell], selections: &[Selection], chosen: &Chosen) -> Value {
-    let cells: Vec<Value> = planned
-        .iter()
-        .map(|cell| {
-            json!({
-                "id": cell.id,
-                "distribution": chosen.distribution.name(),
-                "version": chosen.version,
-                "datastore": cell.datastore.to_string(),
-                "budget": cell.budget,
-                "skip": cell.skip,
-            })
+pub(super) fn json(legs: &[Leg], left_out: &[String]) -> Value {
+    let cell = |leg: &Leg, cell: &PlannedCell| {
+        json!({
+            "id": cell.id,
+            "distribution": leg.chosen.distribution.name(),
+            "version": leg.chosen.version,
+            "datastore": cell.datastore.to_string(),
+            "shape": cell.shape.to_string(),
+            "budget": cell.budget,
+            "skip": cell.skip,
         })
-        .collect();
-    let suites: Vec<Value> = selections
+    };
+    let cells: Vec<Value> = legs
         .iter()
+        .flat_map(|leg| leg.planned.iter().map(move |planned| cell(leg, planned)))
+        .collect();
+    let suites: Vec<Value> = suites(legs)
+        .into_iter()
         .map(|selection| {
             json!({
                 "suite": selection.suite,
@@ -67,7 +72,19 @@ pub(super) fn json(planned: &[PlannedCell], selections: &[Selection], chosen: &C
             })
         })
         .collect();
-    json!({"warnings": chosen.warnings, "cells": cells, "suites": suites})
+    let warnings: Vec<&String> = legs.iter().flat_map(|leg| &leg.chosen.warnings).collect();
+    json!({"warnings": warnings, "left_out": left_out, "cells": cells, "suites": suites})
+}
+
+/// Every suite of any leg, once: the same checks and scenarios are chosen for all.
+fn suites(legs: &[Leg]) -> Vec<&Selection> {
+    let mut suites: Vec<&Selection> = Vec::new();
+    for selection in legs.iter().flat_map(|leg| &leg.selections) {
+        if !suites.iter().any(|known| known.suite == selection.suite) {
+            suites.push(selection);
+        }
+    }
+    suites
 }
 
 fn scenarios(selection: &Selection) -> impl Iterator<Item = String> {

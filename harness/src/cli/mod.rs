@@ -1,6 +1,7 @@
 //! The command line.
 
 mod dry_run;
+mod leg;
 mod list;
 mod mutants;
 mod report;

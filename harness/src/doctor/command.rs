@@ -83,7 +83,6 @@ async fn look(args: &DoctorArgs) -> anyhow::Result<HostView> {
             (why(), why())
         }
     };
-    let variables = std::env::vars_os();
     let facts = Facts {
         k3s,
         etcd,
@@ -93,13 +92,24 @@ async fn look(args: &DoctorArgs) -> anyhow::Result<HostView> {
         arch: std::env::consts::ARCH.to_owned(),
         fetch_k3s: fetch_command(args),
     };
-    Ok(HostView {
-        root: PathBuf::from("/"),
-        variables: variables
-            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-            .collect(),
-        facts,
-    })
+    Ok(HostView::of_this(facts))
+}
+
+/// What is found of a place where clusters could be made, without a look for any binary.
+pub async fn of_a_place(id: Option<&str>) -> Option<Finding> {
+    let id = id?;
+    let not_asked = || Binary::Absent("not asked".to_owned());
+    let facts = Facts {
+        k3s: not_asked(),
+        etcd: not_asked(),
+        engine: look_for_engine().await,
+        disks: Vec::new(),
+        now: jiff::Timestamp::now().as_second(),
+        arch: std::env::consts::ARCH.to_owned(),
+        fetch_k3s: Vec::new(),
+    };
+    let findings = examine(&HostView::of_this(facts));
+    findings.into_iter().find(|finding| finding.id == id)
 }
 
 fn words(found: &Resolved) -> String {

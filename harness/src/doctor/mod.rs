@@ -22,7 +22,7 @@ mod tests;
 
 use serde::Serialize;
 
-pub use command::run_doctor;
+pub use command::{of_a_place, run_doctor};
 pub use render::{Look, render_json, render_text};
 pub use view::{Binary, Engine, Facts, HostView};
 

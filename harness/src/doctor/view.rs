@@ -56,6 +56,20 @@ pub struct HostView {
 }
 
 impl HostView {
+    /// This host, with what was gathered of it.
+    #[must_use]
+    pub fn of_this(facts: Facts) -> Self {
+        Self {
+            root: PathBuf::from("/"),
+            variables: std::env::vars_os()
+                .filter_map(|(key, value)| {
+                    Some((key.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+            facts,
+        }
+    }
+
     fn at(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }

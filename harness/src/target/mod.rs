@@ -256,6 +256,9 @@ pub struct TargetKind {
     pub name: &'static str,
     /// One sentence for people.
     pub title: &'static str,
+    /// The check of `doctor` that tells whether this host has what it needs. `None`: it needs nothing that could be
+    /// missing, or somebody has to name it.
+    pub found_by: Option<&'static str>,
     /// Makes the target with what the command line says of it.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ use crate::target::{Cluster, ProvisionError, Target, TargetKind, Timing};
 pub(super) const KIND: TargetKind = TargetKind {
     name: NAME,
     title: "a container of this machine's engine, Docker or Podman",
+    found_by: Some("docker"),
     open: |args| Ok(Arc::new(DockerTarget::new(args.docker.clone()))),
 };
 

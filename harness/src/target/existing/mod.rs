@@ -25,6 +25,7 @@ pub(crate) use removal::remove_objects;
 pub(super) const KIND: TargetKind = TargetKind {
     name: NAME,
     title: "a cluster that is already there, by its kubeconfig",
+    found_by: None,
     open: |args| Ok(Arc::new(ExistingTarget(args.existing.clone()))),
 };
 

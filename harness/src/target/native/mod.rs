@@ -44,6 +44,7 @@ pub(crate) const INIT: &str = "__init";
 pub(super) const KIND: TargetKind = TargetKind {
     name: NAME,
     title: "processes of this host, in namespaces and a cgroup of their own",
+    found_by: None,
     open: |_| Ok(Arc::new(NativeTarget::OWN)),
 };
 

@@ -32,6 +32,7 @@ use crate::target::{Cluster, ProvisionError, Target, TargetKind, Timing};
 pub(super) const KIND: TargetKind = TargetKind {
     name: NAME,
     title: "an emulated ARM64 machine as large as the budget",
+    found_by: Some("qemu"),
     open: |args| Ok(Arc::new(QemuTarget::new(&args.qemu)?)),
 };
 

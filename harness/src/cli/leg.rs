@@ -1,0 +1,224 @@
+//! The legs of a run: each target with what is planned on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reports::budget::Budget;
+
+use super::CommandError;
+use super::resolve::{self, Chosen};
+use super::suite::Args;
+use crate::cell::Shape;
+use crate::distribution::{Datastore, Distribution};
+use crate::doctor;
+use crate::plan::{self, Common, PlannedCell};
+use crate::suite::{Selection, Suite, select, served};
+use crate::target::{TARGETS, Target, TargetKind};
+
+/// How much of what this host can run `suite all` runs, where no target is named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Profile {
+    /// Processes of this host only; ends within 5 minutes.
+    Quick,
+    /// Containers and emulated machines too, where this host has them; begins no cell after 20 minutes.
+    #[default]
+    Default,
+    /// The same and whole nodes; no bound.
+    Full,
+}
+
+impl Profile {
+    /// After this time no cell is begun.
+    pub(super) fn time(self) -> Option<Duration> {
+        match self {
+            Self::Quick => Some(Duration::from_secs(5 * 60)),
+            Self::Default => Some(Duration::from_secs(20 * 60)),
+            Self::Full => None,
+        }
+    }
+}
+
+/// A target with what is planned on it.
+pub(super) struct Leg {
+    pub(super) target: Arc<dyn Target>,
+    pub(super) chosen: Chosen,
+    pub(super) selections: Vec<Selection>,
+    pub(super) planned: Vec<PlannedCell>,
+}
+
+/// Plans every leg. What was not asked for by name and cannot run is left out, with a sentence each.
+pub(super) async fn plan(
+    args: &Args,
+    suites: &'static [Suite],
+) -> Result<(Vec<Leg>, Vec<String>), CommandError> {
+    let selections =
+        select(suites, &args.suite, args.filter.as_deref()).map_err(CommandError::Usage)?;
+    let datastores = wanted_datastores(&args.datastore)?;
+    let mut legs = Vec::new();
+    if !args.target.is_empty() {
+        for name in &args.target {
+            let leg = one(args, kind(name)?, args.shape, &selections, &datastores);
+            legs.push(leg.await?);
+        }
+        return Ok((legs, Vec::new()));
+    }
+    let mut left_out = Vec::new();
+    let mut refusal = None;
+    for (kind, shape) in by_itself(args) {
+        if let Err(why) = offered(kind).await {
+            left_out.push(why);
+            continue;
+        }
+        match one(args, kind, shape, &selections, &datastores).await {
+            Ok(leg) => legs.push(leg),
+            Err(error) => {
+                left_out.push(format!("{} was left out: {error}", kind.name));
+                refusal.get_or_insert(error);
+            }
+        }
+    }
+    match refusal {
+        Some(error) if legs.is_empty() => Err(error),
+        _ => Ok((legs, left_out)),
+    }
+}
+
+/// The targets and shapes that a run covers where none is named. Clusters that were there are never taken unasked.
+fn by_itself(args: &Args) -> Vec<(&'static TargetKind, Shape)> {
+    let every = args.suite == "all" && args.profile != Profile::Quick;
+    let mut places: Vec<_> = TARGETS
+        .iter()
+        .filter(|kind| kind.name == "native" || (every && kind.found_by.is_some()))
+        .map(|kind| (kind, args.shape))
+        .collect();
+    if every && args.profile == Profile::Full && args.shape != Shape::Node {
+        let with_nodes = TARGETS.iter().filter(|kind| kind.found_by.is_some());
+        places.extend(with_nodes.map(|kind| (kind, Shape::Node)));
+    }
+    places
+}
+
+/// Whether this host has what a kind of target needs, or what enables it.
+async fn offered(kind: &TargetKind) -> Result<(), String> {
+    let Some(finding) = doctor::of_a_place(kind.found_by).await else {
+        return Ok(());
+    };
+    if finding.state == doctor::State::Ok {
+        return Ok(());
+    }
+    let fix = match &finding.fix {
+        Some(_) => format!("`assay doctor --fix --only {}` enables it", finding.id),
+        None => format!("`assay doctor --only {}` says more", finding.id),
+    };
+    Err(format!(
+        "{} was left out ({}: {}); {fix}",
+        kind.name, finding.what, finding.detail
+    ))
+}
+
+async fn one(
+    args: &Args,
+    kind: &TargetKind,
+    shape: Shape,
+    selections: &[Selection],
+    datastores: &[Datastore],
+) -> Result<Leg, CommandError> {
+    let target = (kind.open)(&args.places).map_err(CommandError::Usage)?;
+    let budget: Budget = args
+        .budget
+        .as_deref()
+        .unwrap_or(target.default_budget())
+        .parse()
+        .map_err(|error| CommandError::Usage(format!("{error}")))?;
+    let mut chosen = resolve::distribution(
+        &args.distribution,
+        &args.k3s,
+        &args.etcd,
+        args.dry_run,
+        target.as_ref(),
+    )
+    .await?;
+    let served = served(selections.to_vec(), &args.suite, chosen.distribution);
+    let (selections, left_out) = served.map_err(CommandError::Usage)?;
+    offers_shape(shape, target.as_ref(), chosen.distribution)?;
+    let datastores = intersect(datastores, &chosen)?;
+    let common = Common {
+        target: target.name(),
+        distribution: chosen.distribution,
+        shape,
+        env: &args.server_env,
+        budget: &budget,
+    };
+    let planned = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
+    chosen.warnings.extend(left_out);
+    Ok(Leg {
+        target,
+        chosen,
+        selections,
+        planned,
+    })
+}
+
+fn kind(name: &str) -> Result<&'static TargetKind, CommandError> {
+    TARGETS
+        .iter()
+        .find(|kind| kind.name == name)
+        .ok_or_else(|| {
+            let known: Vec<_> = TARGETS.iter().map(|kind| kind.name).collect();
+            CommandError::Usage(format!(
+                "there is no target {name:?}; choose from {}",
+                known.join(", ")
+            ))
+        })
+}
+
+fn offers_shape(
+    shape: Shape,
+    target: &dyn Target,
+    distribution: &dyn Distribution,
+) -> Result<(), CommandError> {
+    let refuse = |who: &str, shapes: &[Shape]| {
+        let shapes: Vec<_> = shapes.iter().map(ToString::to_string).collect();
+        Err(CommandError::Usage(format!(
+            "{who} does not run the shape {shape}; it runs {}",
+            shapes.join(", ")
+        )))
+    };
+    if !distribution.shapes().contains(&shape) {
+        return refuse(distribution.name(), distribution.shapes());
+    }
+    if !target.shapes().contains(&shape) {
+        return refuse(&format!("the target {}", target.name()), target.shapes());
+    }
+    Ok(())
+}
+
+fn wanted_datastores(names: &[String]) -> Result<Vec<Datastore>, CommandError> {
+    names
+        .iter()
+        .map(|name| match name.as_str() {
+            "sqlite" => Ok(Datastore::Sqlite),
+            "etcd" => Ok(Datastore::Etcd),
+            _ => Err(CommandError::Usage(format!(
+                "there is no datastore {name:?}; choose from sqlite, etcd"
+            ))),
+        })
+        .collect()
+}
+
+fn intersect(wanted: &[Datastore], chosen: &Chosen) -> Result<Vec<Datastore>, CommandError> {
+    let has = chosen.distribution.datastores();
+    if let Some(lacking) = wanted.iter().find(|datastore| !has.contains(datastore)) {
+        let name = chosen.distribution.name();
+        let has: Vec<_> = has.iter().map(ToString::to_string).collect();
+        return Err(CommandError::Usage(format!(
+            "{name} does not run on {lacking}; it runs on {}",
+            has.join(", ")
+        )));
+    }
+    Ok(has
+        .iter()
+        .copied()
+        .filter(|datastore| wanted.is_empty() || wanted.contains(datastore))
+        .collect())
+}
