@@ -8,13 +8,19 @@ use crate::distribution::ReadyWhen;
 use crate::journal::CellSink;
 use crate::ready::Ready;
 use crate::scenario::PhaseSamples;
-use crate::target::Cluster;
+use crate::target::{Cluster, Counted};
 
 const SUITE: &str = "footprint";
 const SCENARIO: &str = "cold_start";
 
 /// Records the milestones, and what starting cost in CPU time and memory.
-pub fn record(cluster: &dyn Cluster, sink: &CellSink, ready: &Ready, boot: &PhaseSamples) {
+pub fn record(
+    cluster: &dyn Cluster,
+    sink: &CellSink,
+    ready: &Ready,
+    boot: &PhaseSamples,
+    counted: Option<Counted>,
+) {
     let measure = |name: &str, unit: Unit, value: f64, source: &str| {
         sink.emit(EventKind::Measurement(Measurement {
             suite: SUITE.into(),
@@ -63,10 +69,33 @@ pub fn record(cluster: &dyn Cluster, sink: &CellSink, ready: &Ready, boot: &Phas
     if let Some(anon) = newest(Metric::Anon) {
         measure("anon_at_first_write", Unit::Bytes, anon, "cgroup");
     }
+    if let Some(counted) = counted {
+        measure(
+            "exec_to_first_write_counted",
+            Unit::Milliseconds,
+            counted.clock.as_secs_f64() * 1e3,
+            "the guest's clock, which counts instructions: virtual time, no machine's",
+        );
+        measure(
+            "instructions_until_first_write",
+            Unit::Count,
+            counted.instructions as f64,
+            "CPU accounting of the server's cgroup, one instruction a nanosecond",
+        );
+    }
+    finish(sink, Outcome::Passed, None);
+}
+
+/// Records that there was no cold start, and why.
+pub fn skip(sink: &CellSink, why: &str) {
+    finish(sink, Outcome::Skipped, Some(why.to_owned()));
+}
+
+fn finish(sink: &CellSink, outcome: Outcome, reason: Option<String>) {
     sink.emit(EventKind::ScenarioFinished {
         suite: SUITE.into(),
         scenario: SCENARIO.into(),
-        outcome: Outcome::Passed,
-        reason: None,
+        outcome,
+        reason,
     });
 }

@@ -82,7 +82,7 @@ pub async fn drive(
     tokio::select! {
         (outcome, reason) = everything => Driven::Done { outcome, reason: reason.filter(|_| outcome != Outcome::Passed) },
         exit = cluster.ended() => Driven::Died(exit),
-        how = watchdog::silence(access, settings.target.patience()) => Driven::Silent(how),
+        how = watchdog::silence(access, settings.target.patience(), cluster) => Driven::Silent(how),
         () = cancel.cancelled() => Driven::Interrupted,
     }
 }
@@ -165,7 +165,10 @@ async fn run_scenario(
         Access::Kubernetes(_) => Surface::KubernetesApi,
         Access::Etcd(_) => Surface::EtcdApi,
     };
-    let (outcome, reason) = if scenario.surfaces().contains(&surface) {
+    let unsampled = scene.cluster.unsampled().filter(|_| scenario.samples());
+    let (outcome, reason) = if let Some(why) = unsampled {
+        (Outcome::Skipped, Some(why.to_owned()))
+    } else if scenario.surfaces().contains(&surface) {
         let cx = ScenarioContext {
             cluster: scene.cluster,
             distribution: scene.planned.distribution,

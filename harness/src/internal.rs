@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::machine::process::{EMULATOR, emulator};
 use crate::target::native;
 
 /// Runs an inner command, if the arguments (with the program's name first) ask for one; `None` otherwise.
@@ -12,6 +13,7 @@ pub fn internal(args: &[OsString]) -> Option<ExitCode> {
     match args.get(1)?.to_str()? {
         native::KEEPER => Some(native::keeper()),
         native::INIT => Some(native::init()),
+        EMULATOR => Some(emulator(&args[2..])),
         _ => None,
     }
 }

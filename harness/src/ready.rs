@@ -49,19 +49,19 @@ pub async fn wait(
     for condition in conditions {
         match (condition, cluster.access()) {
             (ReadyWhen::Listening, file) => {
-                access = Some(listening(file, run, &note).await?);
+                access = Some(listening(cluster, file, run, &note).await?);
             }
             (ReadyWhen::Http200(path), file) => {
                 let access = access
                     .as_ref()
                     .context("failed to wait for HTTP: the port was not awaited first")?;
-                http_200(access, file, path, &note).await?;
+                http_200(cluster, access, file, path, &note).await?;
             }
             (ReadyWhen::FirstWrite, _) => {
                 let access = access
                     .as_ref()
                     .context("failed to write: the port was not awaited first")?;
-                first_write(access, run, &note).await?;
+                first_write(cluster, access, run, &note).await?;
             }
             (ReadyWhen::Node | ReadyWhen::FirstPod, _) => {
                 let Some(Access::Kubernetes(api)) = &access else {
@@ -82,28 +82,33 @@ pub async fn wait(
     Ok(Ready { access, milestones })
 }
 
-async fn listening(file: &AccessFile, run: &str, note: &impl Fn(String)) -> anyhow::Result<Access> {
+async fn listening(
+    cluster: &dyn Cluster,
+    file: &AccessFile,
+    run: &str,
+    note: &impl Fn(String),
+) -> anyhow::Result<Access> {
     loop {
         match try_listening(file, run).await {
             Ok(access) => return Ok(access),
             Err(error) => note(format!("{error:#}")),
         }
-        tokio::time::sleep(PORT_PAUSE).await;
+        cluster.pace(PORT_PAUSE).await;
     }
 }
 
 async fn try_listening(file: &AccessFile, run: &str) -> anyhow::Result<Access> {
     match file {
-        AccessFile::Kubeconfig { path, url } => {
+        AccessFile::Kubeconfig { path, context, url } => {
             if let Some(url) = url {
                 touch(url).await?;
             }
             anyhow::ensure!(path.exists(), "the kubeconfig is not written yet");
-            if url.is_none() {
+            if url.is_none() && context.is_none() {
                 touch(&server_of(path)?).await?;
             }
             Ok(Access::Kubernetes(Api::new(
-                api::client(path, url.as_deref()).await?,
+                api::client(path, context.as_deref(), url.as_deref()).await?,
                 run,
             )))
         }
@@ -146,6 +151,7 @@ async fn touch(url: &str) -> anyhow::Result<()> {
 }
 
 async fn http_200(
+    cluster: &dyn Cluster,
     access: &Access,
     file: &AccessFile,
     path: &str,
@@ -171,13 +177,18 @@ async fn http_200(
             }
         };
         note(seen);
-        tokio::time::sleep(REQUEST_PAUSE).await;
+        cluster.pace(REQUEST_PAUSE).await;
     }
 }
 
 const FIRST: &str = "assay-first-write";
 
-async fn first_write(access: &Access, run: &str, note: &impl Fn(String)) -> anyhow::Result<()> {
+async fn first_write(
+    cluster: &dyn Cluster,
+    access: &Access,
+    run: &str,
+    note: &impl Fn(String),
+) -> anyhow::Result<()> {
     loop {
         let outcome = match access {
             Access::Kubernetes(api) => first_configmap(api, run).await,
@@ -187,7 +198,7 @@ async fn first_write(access: &Access, run: &str, note: &impl Fn(String)) -> anyh
             Ok(()) => return Ok(()),
             Err(error) => note(format!("first write: {error:#}")),
         }
-        tokio::time::sleep(REQUEST_PAUSE).await;
+        cluster.pace(REQUEST_PAUSE).await;
     }
 }
 

@@ -16,9 +16,9 @@ use crate::drive::{Driven, drive};
 use crate::journal::CellSink;
 use crate::observer::SamplerCost;
 use crate::plan::PlannedCell;
-use crate::ready;
+use crate::ready::{self, Ready};
 use crate::sampler::{Driver, Rate};
-use crate::scenario::{Phase, Tap};
+use crate::scenario::{Access, Phase, Tap};
 use crate::scope::Scope;
 use crate::suite::Selection;
 use crate::target::{Cluster, ProvisionError, Target, Timing};
@@ -61,7 +61,12 @@ pub async fn run_cell(
         finish(sink, Outcome::Skipped, Some(reason.clone()));
         return;
     }
-    let cluster = match settings.target.provision(cell, scope).await {
+    // Dropped half-way, a provisioning takes back what it made.
+    let provisioned = tokio::select! {
+        provisioned = settings.target.provision(cell, scope) => provisioned,
+        () = cancel.cancelled() => Err(ProvisionError::Failed(anyhow::anyhow!("interrupted while the cluster was made"))),
+    };
+    let cluster = match provisioned {
         Ok(cluster) => cluster,
         Err(error) => {
             sink.emit(EventKind::CellStarted(spec(settings, planned, Vec::new())));
@@ -124,7 +129,12 @@ async fn serve(
     cancel: &Cancel,
     sampler: Option<&Sampling>,
 ) -> (Outcome, Option<String>) {
-    let boot = Phase::begin(sink, tap, "footprint", "cold_start/boot");
+    let name = if cluster.start_unseen().is_some() {
+        "reach/connect"
+    } else {
+        "cold_start/boot"
+    };
+    let boot = Phase::begin(sink, tap, "footprint", name);
     let last_seen = Mutex::new("nothing yet".to_owned());
     let mut conditions = planned.distribution.ready_when().to_vec();
     if planned.shape == Shape::Node {
@@ -157,7 +167,21 @@ async fn serve(
         },
     };
     let ready_at = Instant::now();
-    cold_start::record(cluster, sink, &ready, &boot.end());
+    let ready = Ready {
+        access: match ready.access {
+            Access::Kubernetes(api) => Access::Kubernetes(api.patient(settings.target.patience())),
+            etcd @ Access::Etcd(_) => etcd,
+        },
+        ..ready
+    };
+    let counted = cluster.counted_since_start().await;
+    match cluster.start_unseen() {
+        None => cold_start::record(cluster, sink, &ready, &boot.end(), counted),
+        Some(why) => cold_start::skip(sink, why),
+    }
+    if let Err(error) = cluster.served().await {
+        sink.warn(format!("{error:#}"));
+    }
     if let Some(sampler) = sampler {
         sampler.rate.set(Rate::SETTLED_HZ);
     }
@@ -232,7 +256,7 @@ enum Held {
 async fn hold(
     settings: &RunSettings,
     cluster: &dyn Cluster,
-    access: &crate::scenario::Access,
+    access: &Access,
     sink: &CellSink,
     tap: &Tap,
     cancel: &Cancel,
@@ -284,6 +308,13 @@ struct Sampling {
     rate: Rate,
 }
 
+/// Sources that see more than the server: the host, or a whole emulated machine. They are in the record, but no
+/// scenario takes their figures for the server's.
+fn is_beside(source: &str) -> bool {
+    matches!(source, "host-pressure" | "guest-machine")
+        || source.starts_with(reports::figures::OBSERVER)
+}
+
 fn start_sampler(cluster: &dyn Cluster, sink: &CellSink, tap: &Tap) -> anyhow::Result<Sampling> {
     let (sink, tap) = (sink.clone(), tap.clone());
     let rate = Rate::new(Rate::STARTING_HZ);
@@ -291,7 +322,7 @@ fn start_sampler(cluster: &dyn Cluster, sink: &CellSink, tap: &Tap) -> anyhow::R
         cluster.samplers()?,
         rate.clone(),
         Box::new(move |at, source: &str, readings| {
-            if source != "host-pressure" {
+            if !is_beside(source) {
                 tap.push(at, &readings);
             }
             sink.at(

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::drive::still_serving;
 use crate::scenario::Access;
+use crate::target::Cluster;
 
 /// Pause between two looks: rare, for the server answers them inside its budget.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -17,8 +18,9 @@ const LOOK: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Resolves when the server has been silent for too long, with how long that was and what was seen last.
-/// `patience` stretches every span, for servers that run slower.
-pub async fn silence(access: &Access, patience: u32) -> String {
+/// `patience` stretches every span, for servers that run slower; silence that the place can explain is not waited
+/// out.
+pub async fn silence(access: &Access, patience: u32, cluster: &dyn Cluster) -> String {
     let look = LOOK * patience;
     let mut heard = Instant::now();
     loop {
@@ -31,11 +33,15 @@ pub async fn silence(access: &Access, patience: u32) -> String {
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => format!("no answer within {look:?}"),
         };
-        if heard.elapsed() >= SILENCE * patience {
-            return format!(
-                "has not answered for {} s; last seen: {seen}",
-                heard.elapsed().as_secs()
-            );
+        let silent = heard.elapsed();
+        let seconds = silent.as_secs();
+        if silent >= SILENCE
+            && let Some(why) = cluster.thrash(heard)
+        {
+            return format!("has not answered for {seconds} s: {why}");
+        }
+        if silent >= SILENCE * patience {
+            return format!("has not answered for {seconds} s; last seen: {seen}");
         }
     }
 }

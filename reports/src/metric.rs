@@ -66,6 +66,24 @@ pub enum Metric {
     Pss,
     /// Number of processes seen.
     Processes,
+    /// Memory of a whole emulated machine that is not available (`MemTotal` minus `MemAvailable`), the kernel's own
+    /// included.
+    MachineUsed,
+    /// Memory that a whole emulated machine has left without swapping (`MemAvailable`).
+    MachineAvailable,
+    /// Swap used by a whole emulated machine.
+    MachineSwapUsed,
+    /// CPU time used by a whole emulated machine, cumulative, microseconds (idle and waiting for IO left out).
+    MachineCpuUsed,
+    /// Page faults of a whole emulated machine that read from a disk, cumulative: many of them are thrashing.
+    MachineMajorFaults,
+    /// Pages that the kernel of a whole emulated machine looked at in search of free memory, cumulative.
+    MachinePagesScanned,
+    /// Processes killed by the OOM killer anywhere in an emulated machine, cumulative.
+    MachineOomKills,
+    /// The clock of an emulated machine that counts its instructions, cumulative, microseconds: thousands of
+    /// instructions. Rates of its other metrics are per this clock.
+    CountedClock,
 }
 
 impl Metric {
@@ -77,12 +95,17 @@ impl Metric {
             | Self::CpuThrottled
             | Self::MemoryPressure
             | Self::CpuPressure
-            | Self::IoPressure => Unit::Microseconds,
+            | Self::IoPressure
+            | Self::MachineCpuUsed
+            | Self::CountedClock => Unit::Microseconds,
             Self::CpuPeriods
             | Self::CpuThrottledPeriods
             | Self::OomKills
             | Self::LimitHits
-            | Self::Processes => Unit::Count,
+            | Self::Processes
+            | Self::MachineMajorFaults
+            | Self::MachinePagesScanned
+            | Self::MachineOomKills => Unit::Count,
             Self::WorkingSet
             | Self::Anon
             | Self::File
@@ -92,7 +115,10 @@ impl Metric {
             | Self::IoRead
             | Self::IoWritten
             | Self::Rss
-            | Self::Pss => Unit::Bytes,
+            | Self::Pss
+            | Self::MachineUsed
+            | Self::MachineAvailable
+            | Self::MachineSwapUsed => Unit::Bytes,
         }
     }
 
@@ -110,6 +136,9 @@ impl Metric {
                 | Self::Rss
                 | Self::Pss
                 | Self::Processes
+                | Self::MachineUsed
+                | Self::MachineAvailable
+                | Self::MachineSwapUsed
         )
     }
 }

@@ -69,6 +69,15 @@ impl Api {
         }
     }
 
+    /// The same with its deadline stretched, for servers that run slower.
+    #[must_use]
+    pub fn patient(self, by: u32) -> Self {
+        Self {
+            timeout: self.timeout * by,
+            ..self
+        }
+    }
+
     /// The same connection with evidence and a ledger of its own, and with `mutant` between it and the server.
     #[must_use]
     pub fn apart(&self, mutant: Option<Mutant>) -> Self {

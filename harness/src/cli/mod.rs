@@ -30,7 +30,7 @@ const EXIT_CODES: &str = "Exit codes: 0 passed; 1 internal error; 2 usage; 3 not
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a suite, judge it, and write its report.
-    Suite(suite::Args),
+    Suite(Box<suite::Args>),
     /// List suites, scenarios and checks.
     List(list::Args),
     /// Show that each check can fail: run it under each defect that it says it notices.
@@ -119,7 +119,7 @@ fn state_dir() -> Result<crate::scope::StateDir, CommandError> {
 
 async fn run(cli: Cli, suites: &'static [Suite]) -> Result<ExitCode, CommandError> {
     match cli.command {
-        Command::Suite(args) => suite::run(args, suites).await,
+        Command::Suite(args) => suite::run(*args, suites).await,
         Command::Mutants(args) => mutants::run(args, suites).await,
         Command::List(args) => list::run(&args, suites),
         Command::Doctor(args) => {

@@ -44,8 +44,13 @@ impl LinkName {
         format!("{PREFIX}{:08x}", self.0)
     }
 
+    /// The random number, from which the search for a free subnet starts.
+    pub(super) fn seed(self) -> u32 {
+        self.0
+    }
+
     /// A locally administered unicast address (second-lowest bit of the first byte set, lowest clear).
-    fn hardware_address(self) -> Vec<u8> {
+    pub(super) fn hardware_address(self) -> Vec<u8> {
         let mut address = vec![0x02, b'a'];
         address.extend(self.0.to_be_bytes());
         address
@@ -91,7 +96,7 @@ pub(crate) fn free_subnet(start: u32) -> Result<Subnet> {
     })
 }
 
-fn lock_file() -> Result<File> {
+pub(super) fn lock_file() -> Result<File> {
     let folder = ["/run/lock", "/var/lock"]
         .into_iter()
         .map(PathBuf::from)
@@ -106,7 +111,7 @@ fn lock_file() -> Result<File> {
 }
 
 /// Networks on this host's interfaces and in its routing tables, except default routes.
-async fn in_use(handle: &Handle) -> Result<Vec<(Ipv4Addr, u8)>> {
+pub(super) async fn in_use(handle: &Handle) -> Result<Vec<(Ipv4Addr, u8)>> {
     let mut used = Vec::new();
     let mut addresses = handle.address().get().execute();
     while let Some(message) = addresses
@@ -190,7 +195,7 @@ pub(crate) fn configure_inside(subnet: Subnet) -> Result<()> {
     })
 }
 
-async fn bring_up(handle: &Handle, index: u32, address: Option<Ipv4Addr>) -> Result<()> {
+pub(super) async fn bring_up(handle: &Handle, index: u32, address: Option<Ipv4Addr>) -> Result<()> {
     if let Some(address) = address {
         handle
             .address()
@@ -224,7 +229,7 @@ pub(super) async fn remove(handle: Handle, link: LinkName) -> Result<bool> {
     }
 }
 
-async fn index_of(handle: &Handle, name: &str) -> Result<Option<u32>> {
+pub(super) async fn index_of(handle: &Handle, name: &str) -> Result<Option<u32>> {
     Ok(find(handle, name).await?.map(|(index, _)| index))
 }
 

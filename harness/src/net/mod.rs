@@ -1,10 +1,12 @@
-//! A private network for one cell: a veth pair and a /30, by netlink. The `ip` program is not needed.
+//! A private network for one cell: a veth pair or an emulator's TAP device, and a /30, by netlink. The `ip` program
+//! is not needed.
 //!
 //! The default route inside is not for reaching anything: without one the API server ends at once with
 //! `no default routes found in "/proc/net/route"`.
 
 mod link;
 mod subnet;
+mod tap;
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use anyhow::{Context, Result, anyhow};
 pub use link::LinkName;
 pub(crate) use link::{configure_inside, connect, free_subnet};
 pub use subnet::Subnet;
+pub(crate) use tap::{Claim, claim};
 
 /// One conversation with the kernel takes well under a millisecond; this only guards against a hang.
 const DEADLINE: Duration = Duration::from_secs(10);

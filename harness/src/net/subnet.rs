@@ -43,11 +43,14 @@ impl Subnet {
             .map(|step| Self {
                 slot: (start.wrapping_add(step)) % SLOTS,
             })
-            .find(|subnet| {
-                !used
-                    .iter()
-                    .any(|(address, bits)| subnet.overlaps(*address, *bits))
-            })
+            .find(|subnet| subnet.is_free(used))
+    }
+
+    /// Whether it overlaps none of the networks in use.
+    pub(super) fn is_free(self, used: &[(Ipv4Addr, u8)]) -> bool {
+        !used
+            .iter()
+            .any(|(address, bits)| self.overlaps(*address, *bits))
     }
 
     fn overlaps(self, address: Ipv4Addr, bits: u8) -> bool {

@@ -3,10 +3,12 @@
 mod cgroup_v1;
 mod cgroup_v2;
 mod driver;
+mod emulator;
 mod file;
 mod pressure;
 mod process;
 mod process_io;
+pub mod remote;
 
 use reports::metric::Metric;
 
@@ -15,6 +17,7 @@ use crate::cgroup::Cgroup;
 pub use cgroup_v1::CgroupV1;
 pub use cgroup_v2::CgroupV2;
 pub use driver::{Driver, DriverReport, Rate, Sink};
+pub use emulator::EmulatorProcess;
 pub use pressure::HostPressure;
 pub use process::ProcessTree;
 

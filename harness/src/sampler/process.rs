@@ -138,14 +138,14 @@ impl Sampler for ProcessTree {
 
 /// Resident pages, and those of them that are anonymous: field 2 of proc_pid_statm(5), and what field 3
 /// (file-backed or shared) leaves of it. The kernel counts both in batches, so the difference may lag.
-fn pages(statm: &[u8]) -> (u64, u64) {
+pub(super) fn pages(statm: &[u8]) -> (u64, u64) {
     let mut fields = statm.split(|byte| *byte == b' ').skip(1).map(number);
     let (resident, shared) = (fields.next().unwrap_or(0), fields.next().unwrap_or(0));
     (resident, resident.saturating_sub(shared))
 }
 
 /// utime and stime, fields 14 and 15 of proc_pid_stat(5), counted from the last `)`.
-fn cpu_ticks(stat: &[u8]) -> u64 {
+pub(super) fn cpu_ticks(stat: &[u8]) -> u64 {
     let after = stat
         .iter()
         .rposition(|byte| *byte == b')')

@@ -46,6 +46,15 @@ pub enum Resource {
         /// Its absolute path.
         path: PathBuf,
     },
+    /// Everything in a cluster that carries a run's label.
+    Objects {
+        /// How the cluster is reached.
+        kubeconfig: PathBuf,
+        /// The context in it, where it is not the current one.
+        context: Option<String>,
+        /// The label's value.
+        run: String,
+    },
     /// A network interface in the host's namespace.
     Interface {
         /// Its name; its hardware address follows from it (see [`crate::net::LinkName`]).
@@ -59,7 +68,10 @@ impl Resource {
     /// Whether it is still there, and still the same, after a reboot. A pid, a cgroup or an interface of that name
     /// is someone else's by then.
     fn outlives_a_boot(&self) -> bool {
-        matches!(self, Self::Folder { .. } | Self::Engine(_))
+        matches!(
+            self,
+            Self::Folder { .. } | Self::Objects { .. } | Self::Engine(_)
+        )
     }
 
     /// Whether someone else makes it, who may do so after its owner has died.
@@ -74,6 +86,12 @@ impl Resource {
             Self::Process { pid, what, .. } => format!("process {pid} ({what})"),
             Self::Cgroup { path } => format!("cgroup {}", path.display()),
             Self::Folder { path } => format!("folder {}", path.display()),
+            Self::Objects {
+                kubeconfig, run, ..
+            } => format!(
+                "objects of run {run} in the cluster of {}",
+                kubeconfig.display()
+            ),
             Self::Interface { name } => format!("network interface {name}"),
             Self::Engine(held) => held.to_string(),
         }

@@ -2,10 +2,12 @@
 
 mod disk;
 pub mod docker;
+pub mod existing;
 pub mod native;
+pub mod qemu;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -13,9 +15,10 @@ use reports::event::BudgetEvidence;
 
 use crate::artifact::Arch;
 use crate::cell::{Cell, Shape};
-use crate::distribution::{Access, CommandLine};
+use crate::distribution::{Access, CommandLine, Distribution};
 use crate::sampler::Sampler;
 use crate::scope::Scope;
+use crate::thrash::Thrash;
 
 /// Whether wall time on a target is a real machine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +51,17 @@ pub struct Exit {
     pub oom_killed: bool,
 }
 
+/// What a target brings that has clusters already.
+pub struct Admitted {
+    /// What runs there.
+    pub distribution: &'static dyn Distribution,
+    /// Its version, as told by the server.
+    pub version: String,
+}
+
 /// A place where clusters are made; one per kind of place.
 pub trait Target: Sync {
-    /// Its name, as in `--target`.
+    /// Its name, as in `--target`, with what sets its cells apart from those of the kind's default.
     fn name(&self) -> &'static str;
     /// Whether wall time there is real.
     fn timing(&self) -> Timing;
@@ -69,6 +80,18 @@ pub trait Target: Sync {
     /// Whether it brings this artifact itself, so that none is looked for on this host.
     fn supplies(&self, _artifact: &str) -> bool {
         false
+    }
+    /// The budget of a cell for which none is asked.
+    fn default_budget(&self) -> &'static str {
+        "edge"
+    }
+    /// Looks, before anything is made, whether runs are possible and allowed there. `Some`: the target brings its
+    /// own distribution.
+    ///
+    /// # Errors
+    /// A sentence for the user, who can mend it.
+    fn admit(&self) -> BoxFuture<'_, Result<Option<Admitted>, String>> {
+        async { Ok(None) }.boxed()
     }
     /// Provisions a cell: starts its server inside its budget. Returns as soon as the server runs;
     /// readiness is the runner's business.
@@ -101,6 +124,14 @@ pub trait Cluster: Send + Sync {
     fn log(&self) -> &std::path::Path;
     /// The moment at which the server was executed.
     fn started(&self) -> Instant;
+    /// Why nothing of it is sampled, where nothing is.
+    fn unsampled(&self) -> Option<&str> {
+        None
+    }
+    /// How often its samplers have something new, once it is ready.
+    fn sample_period(&self) -> Duration {
+        Duration::from_millis(100)
+    }
     /// Fresh samplers of it.
     ///
     /// # Errors
@@ -112,6 +143,30 @@ pub trait Cluster: Send + Sync {
     fn ended(&self) -> BoxFuture<'static, Exit>;
     /// What the kernel says of the budget now. `hold_ms`, `serving_after_hold` and `restarts` are the runner's.
     fn budget_evidence(&self) -> BudgetEvidence;
+    /// Whether the server has been thrashing since it was last heard, as far as this place can tell.
+    fn thrash(&self, _silent_since: Instant) -> Option<Thrash> {
+        None
+    }
+    /// Why there is no cold start to measure, where the server was there already, or was restored.
+    fn start_unseen(&self) -> Option<&str> {
+        None
+    }
+    /// Waits between two looks at a server that starts. A place with a clock of its own paces looks by that, so that
+    /// how often it is asked does not depend on how fast this host is.
+    fn pace(&self, pause: Duration) -> BoxFuture<'_, ()> {
+        tokio::time::sleep(pause).boxed()
+    }
+    /// What the server's start has cost so far on a machine that counts its instructions; `None` on any other.
+    fn counted_since_start(&self) -> BoxFuture<'_, Option<Counted>> {
+        async { None }.boxed()
+    }
+    /// Called once when the server is ready and its cold start is in the record, before anything is driven.
+    ///
+    /// # Errors
+    /// What could not be done now; the cell goes on.
+    fn served(&self) -> BoxFuture<'_, anyhow::Result<()>> {
+        async { Ok(()) }.boxed()
+    }
     /// Runs a program in the place where the server runs.
     ///
     /// # Errors
@@ -120,8 +175,55 @@ pub trait Cluster: Send + Sync {
         async { anyhow::bail!("failed to run a program there: this target offers no way to") }
             .boxed()
     }
+    /// Ends the server the hard way and starts it again on the same data. Returns when it was executed;
+    /// readiness is the caller's business. [`Cluster::ended`] tells nothing of this end.
+    ///
+    /// # Errors
+    /// When the target offers no way to, or the end or the new start is not witnessed.
+    fn restart(&self, how: Restart) -> BoxFuture<'_, anyhow::Result<Restarted>> {
+        async move { anyhow::bail!("failed to restart the server by {how}: it is not possible here") }
+            .boxed()
+    }
     /// Ends the server and removes everything. Returns what stayed, one line each.
     fn destroy(self: Box<Self>) -> BoxFuture<'static, Vec<String>>;
+}
+
+/// How a server is ended before it is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// The machine loses its power: what was not flushed to its disks is lost.
+    PowerCut,
+    /// SIGKILL to the server: its kernel still has what it wrote.
+    Kill,
+}
+
+impl std::fmt::Display for Restart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::PowerCut => "a power cut",
+            Self::Kill => "SIGKILL",
+        })
+    }
+}
+
+/// A restart, with what shows that it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restarted {
+    /// The moment at which the server was executed again.
+    pub at: Instant,
+    /// What it was before, such as `boot` and the kernel's boot id.
+    pub before: String,
+    /// The same of what it is now; another.
+    pub after: String,
+}
+
+/// Cost on a machine that counts its instructions, one a nanosecond of its clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Time on the machine's clock since the server was executed.
+    pub clock: Duration,
+    /// Instructions that the server has executed, its kernel work included.
+    pub instructions: u64,
 }
 
 /// What a program that was run in a cluster's place left.
@@ -167,7 +269,13 @@ pub struct TargetArgs {
     /// The container engine.
     #[command(flatten)]
     pub docker: docker::DockerArgs,
+    /// The emulated machine.
+    #[command(flatten)]
+    pub qemu: qemu::QemuArgs,
+    /// The cluster that is there already.
+    #[command(flatten)]
+    pub existing: existing::ExistingArgs,
 }
 
 /// The targets that exist.
-pub static TARGETS: &[TargetKind] = &[native::KIND, docker::KIND];
+pub static TARGETS: &[TargetKind] = &[native::KIND, docker::KIND, qemu::KIND, existing::KIND];

@@ -93,11 +93,12 @@ impl Published {
             Access::Etcd { url } => Access::Etcd {
                 url: self.url(&url)?,
             },
-            Access::Kubeconfig { path, url } => {
+            Access::Kubeconfig { path, url, context } => {
                 let url = url.unwrap_or_else(|| format!("https://localhost:{API_PORT}"));
                 Access::Kubeconfig {
                     path,
                     url: Some(self.url(&url)?),
+                    context,
                 }
             }
         })
@@ -124,6 +125,7 @@ mod tests {
         let silent = Access::Kubeconfig {
             path: "/k".into(),
             url: None,
+            context: None,
         };
         let Access::Kubeconfig { url, .. } = published.access(silent.clone()).unwrap() else {
             panic!("another kind of access");

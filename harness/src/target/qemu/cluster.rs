@@ -1,0 +1,321 @@
+//! A live server in an emulated machine: watched, measured, restarted, destroyed.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use reports::event::BudgetEvidence;
+use tokio::sync::{RwLock, RwLockReadGuard, watch};
+
+use super::evidence::Evidence;
+use super::life::{Constant, Life, instructions, uptime};
+use super::provision::DATA_DIR;
+use super::saved::Order;
+use crate::cell::Cell;
+use crate::distribution::{Access, CommandLine};
+use crate::guest::{Control, Exec};
+use crate::machine::Size;
+use crate::sampler::{EmulatorProcess, Sampler};
+use crate::target::native::Holdings;
+use crate::target::{Cluster, Counted, ExecOutput, Exit, ProcessMemory, Restart, Restarted};
+use crate::thrash::Thrash;
+
+/// The last lines of the log are fetched within this time, or left in the guest.
+const LAST_LOG_WITHIN: Duration = Duration::from_secs(10);
+
+/// A server that was spawned, and all that is known of it.
+pub(super) struct Running {
+    pub life: Life,
+    pub constant: Constant,
+    pub ended: watch::Receiver<Option<Exit>>,
+    pub facts: Vec<(String, String)>,
+    /// Whether the server was restored instead of started.
+    pub restored: bool,
+    /// That its state is to be saved once it is ready.
+    pub order: Option<Order>,
+    pub access: Access,
+    pub etcd_metrics: Option<String>,
+    pub command: CommandLine,
+    pub log: PathBuf,
+}
+
+/// A server in its machine.
+pub(super) struct QemuCluster {
+    /// `None` after a restart that failed half-way: then there is no machine any more.
+    life: RwLock<Option<Life>>,
+    started: Mutex<Instant>,
+    constant: Constant,
+    ended: watch::Receiver<Option<Exit>>,
+    facts: Vec<(String, String)>,
+    restored: bool,
+    order: Option<Order>,
+    access: Access,
+    etcd_metrics: Option<String>,
+    command: CommandLine,
+    log: PathBuf,
+    size: Size,
+    /// Thousandths of a CPU, where the server's cgroup holds it below what the machine has.
+    part_of_a_cpu: Option<u64>,
+    evidence: Evidence,
+    holdings: Holdings,
+    /// The work folder, if it is to outlive the cluster.
+    kept: Option<PathBuf>,
+}
+
+impl QemuCluster {
+    pub fn new(running: Running, holdings: Holdings, cell: &Cell) -> Self {
+        Self {
+            size: running.life.machine.spec().size,
+            started: Mutex::new(running.life.started),
+            life: RwLock::new(Some(running.life)),
+            constant: running.constant,
+            ended: running.ended,
+            facts: running.facts,
+            restored: running.restored,
+            order: running.order,
+            access: running.access,
+            etcd_metrics: running.etcd_metrics,
+            command: running.command,
+            log: running.log,
+            part_of_a_cpu: cell
+                .budget
+                .cpu_milli
+                .filter(|milli| !milli.is_multiple_of(1000)),
+            evidence: Evidence::default(),
+            holdings,
+            kept: cell.keep.then(|| cell.work.clone()),
+        }
+    }
+
+    /// The agent of the present boot; waits while the machine is being restarted.
+    async fn control(&self) -> anyhow::Result<(Control, i32)> {
+        let life = self.life.read().await;
+        let life = life.as_ref().context(GONE)?;
+        Ok((life.control.clone(), life.pid))
+    }
+}
+
+/// Pause between two looks for a new record; they come every 250 ms of the guest's clock, which is the slower one.
+const RECORD_PAUSE: Duration = Duration::from_millis(5);
+
+const GONE: &str = "failed to reach the guest: its machine did not start again";
+
+impl Cluster for QemuCluster {
+    fn access(&self) -> &Access {
+        &self.access
+    }
+
+    fn etcd_metrics(&self) -> Option<&str> {
+        self.etcd_metrics.as_deref()
+    }
+
+    fn command(&self) -> &CommandLine {
+        &self.command
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        self.facts.clone()
+    }
+
+    fn disk_usage<'a>(
+        &'a self,
+        relative: &'a [&'static str],
+    ) -> BoxFuture<'a, anyhow::Result<u64>> {
+        async move { bytes_in(&self.control().await?.0, relative).await }.boxed()
+    }
+
+    fn log(&self) -> &Path {
+        &self.log
+    }
+
+    fn started(&self) -> Instant {
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn samplers(&self) -> anyhow::Result<Vec<Box<dyn Sampler>>> {
+        let mut samplers = self.constant.source.samplers(&self.evidence);
+        let life: RwLockReadGuard<'_, _> = self
+            .life
+            .try_read()
+            .context("failed to sample the machine: it is being restarted")?;
+        let pid = life.as_ref().context(GONE)?.machine.emulator().pid();
+        samplers.push(Box::new(EmulatorProcess::open(pid)?));
+        Ok(samplers)
+    }
+
+    fn processes(&self) -> BoxFuture<'_, Vec<ProcessMemory>> {
+        async {
+            let Ok((control, pid)) = self.control().await else {
+                return Vec::new();
+            };
+            // A guest that does not answer has no processes to show; the hold period says that it is silent.
+            control.processes(pid).await.unwrap_or_default()
+        }
+        .boxed()
+    }
+
+    fn ended(&self) -> BoxFuture<'static, Exit> {
+        let mut ended = self.ended.clone();
+        async move {
+            match ended.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(exit)) => exit.clone(),
+                // The task that tells is gone with its runtime.
+                _ => Exit {
+                    code: None,
+                    signal: None,
+                    oom_killed: false,
+                },
+            }
+        }
+        .boxed()
+    }
+
+    fn budget_evidence(&self) -> BudgetEvidence {
+        self.evidence.of(self.size, self.part_of_a_cpu)
+    }
+
+    fn sample_period(&self) -> Duration {
+        self.constant.sample_period()
+    }
+
+    fn thrash(&self, silent_since: Instant) -> Option<Thrash> {
+        self.evidence.thrash(silent_since)
+    }
+
+    fn pace(&self, pause: Duration) -> BoxFuture<'_, ()> {
+        if !self.constant.counted() {
+            return tokio::time::sleep(pause).boxed();
+        }
+        async {
+            // Each record is one period of the guest's clock. Whoever waits has a deadline.
+            let before = self.constant.source.clock();
+            while self.constant.source.clock() == before {
+                tokio::time::sleep(RECORD_PAUSE).await;
+            }
+        }
+        .boxed()
+    }
+
+    fn counted_since_start(&self) -> BoxFuture<'_, Option<Counted>> {
+        async {
+            let life = self.life.read().await;
+            let life = life.as_ref()?;
+            let started = life.started_counted?;
+            // Both at once, not from the newest record, which may be a period old.
+            let clock = uptime(&life.control).await.ok()?.saturating_sub(started);
+            let instructions = instructions(&life.control).await.ok()?;
+            Some(Counted {
+                clock,
+                instructions,
+            })
+        }
+        .boxed()
+    }
+
+    fn start_unseen(&self) -> Option<&str> {
+        self.restored
+            .then_some("the server was restored from a saved state, so it had no cold start")
+    }
+
+    fn served(&self) -> BoxFuture<'_, anyhow::Result<()>> {
+        async {
+            if let Some(order) = &self.order {
+                // Nobody may restart the machine meanwhile.
+                let life = self.life.write().await;
+                order.save(life.as_ref().context(GONE)?).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn exec<'a>(&'a self, argv: &'a [&'a str]) -> BoxFuture<'a, anyhow::Result<ExecOutput>> {
+        async move {
+            let output = self.control().await?.0.exec(&Exec::new(argv)).await?;
+            anyhow::ensure!(
+                !output.timed_out,
+                "failed to run {} in the guest: it did not end in time",
+                argv.first().unwrap_or(&"nothing")
+            );
+            let signalled = output.exit.signal.map(|signal| 128 + signal);
+            Ok(ExecOutput {
+                code: output.exit.code.or(signalled).unwrap_or(-1),
+                stdout: output.stdout,
+                stderr: output.stderr,
+            })
+        }
+        .boxed()
+    }
+
+    fn restart(&self, how: Restart) -> BoxFuture<'_, anyhow::Result<Restarted>> {
+        async move {
+            let mut life = self.life.write().await;
+            let restarted = match how {
+                Restart::PowerCut => {
+                    let (next, restarted) =
+                        self.constant.power_cut(life.take().context(GONE)?).await?;
+                    *life = Some(next);
+                    restarted
+                }
+                Restart::Kill => self.constant.kill(life.as_mut().context(GONE)?).await?,
+            };
+            *self.started.lock().unwrap_or_else(PoisonError::into_inner) = restarted.at;
+            Ok(restarted)
+        }
+        .boxed()
+    }
+
+    fn destroy(self: Box<Self>) -> BoxFuture<'static, Vec<String>> {
+        async move {
+            let this = *self;
+            let mut stayed = Vec::new();
+            if let Some(life) = this.life.into_inner() {
+                life.watcher.abort();
+                // A silent guest keeps its last lines.
+                let _ = tokio::time::timeout(LAST_LOG_WITHIN, life.follower.catch_up()).await;
+                stayed.extend(life.machine.end().await);
+            }
+            let (holdings, kept) = (this.holdings, this.kept);
+            let release = move || match kept {
+                Some(work) => holdings.release_but(&work),
+                None => holdings.release(),
+            };
+            stayed.extend(
+                tokio::task::spawn_blocking(release)
+                    .await
+                    .unwrap_or_else(|error| {
+                        vec![format!(
+                            "the clean-up ended early ({error}); run `assay sweep`"
+                        )]
+                    }),
+            );
+            stayed
+        }
+        .boxed()
+    }
+}
+
+/// The bytes of files and folders under the server's data folder.
+async fn bytes_in(control: &Control, relative: &[&str]) -> anyhow::Result<u64> {
+    let paths: Vec<String> = relative
+        .iter()
+        .map(|path| format!("{DATA_DIR}/{path}"))
+        .collect();
+    let mut argv = vec!["find"];
+    argv.extend(paths.iter().map(String::as_str));
+    argv.extend(["-type", "f", "-exec", "stat", "-c", "%s", "{}", "+"]);
+    // It fails over paths that are not there, which count as nothing.
+    let found = control.exec(&Exec::new(&argv)).await?;
+    let text = String::from_utf8_lossy(&found.stdout).into_owned();
+    anyhow::ensure!(
+        !found.timed_out && !found.truncated,
+        "failed to measure the database in the guest: too many files, or no answer in time"
+    );
+    text.lines()
+        .map(|line| line.trim().parse::<u64>())
+        .sum::<Result<u64, _>>()
+        .context("failed to read the sizes of the database's files in the guest")
+}

@@ -1,0 +1,111 @@
+//! What the guest's records say of the budget: the machine is the budget, so this is about the whole machine.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use reports::event::BudgetEvidence;
+
+use crate::machine::Size;
+use crate::thrash::{Paging, PagingLog, Thrash};
+
+/// What one record of the guest says of the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct MachineReading {
+    /// `MemAvailable`, bytes.
+    pub available: Option<u64>,
+    /// `oom_kill` of `/proc/vmstat`.
+    pub oom_kills: Option<u64>,
+    /// `pgmajfault`.
+    pub major_faults: Option<u64>,
+    /// `pgscan_kswapd` and `pgscan_direct`.
+    pub scanned: Option<u64>,
+}
+
+/// What has been seen so far; shared with the task that reads the records.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Evidence(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    lowest_available: Option<u64>,
+    oom_kills: u64,
+    paging: PagingLog,
+}
+
+impl Evidence {
+    pub fn add(&self, at: Instant, reading: &MachineReading) {
+        let mut seen = self.lock();
+        if let Some(available) = reading.available {
+            let lowest = seen.lowest_available.get_or_insert(available);
+            *lowest = available.min(*lowest);
+        }
+        seen.oom_kills = seen.oom_kills.max(reading.oom_kills.unwrap_or(0));
+        if let (Some(major_faults), Some(scanned)) = (reading.major_faults, reading.scanned) {
+            seen.paging.push(Paging {
+                at,
+                major_faults,
+                scanned,
+            });
+        }
+    }
+
+    pub fn thrash(&self, silent_since: Instant) -> Option<Thrash> {
+        self.lock().paging.judge(silent_since)
+    }
+
+    /// The evidence on a machine of this size. Its memory cannot be exceeded and its server cannot leave it. The
+    /// peak is what was not available at the worst moment seen, the kernel's own share included.
+    pub fn of(&self, size: Size, part_of_a_cpu: Option<u64>) -> BudgetEvidence {
+        let seen = self.lock();
+        let machine = size.memory_mib << 20;
+        BudgetEvidence {
+            enforced: true,
+            not_enforced_because: None,
+            memory_limit_bytes: Some(machine),
+            cpu_limit_milli: Some(part_of_a_cpu.unwrap_or(u64::from(size.cpus) * 1000)),
+            peak_bytes: seen
+                .lowest_available
+                .map(|available| machine.saturating_sub(available)),
+            oom_kills: seen.oom_kills,
+            // A machine has no limit that is hit: what it lacks, its kernel reclaims.
+            limit_hits: 0,
+            throttled_share: None,
+            stayed_in_cgroup: true,
+            restarts: 0,
+            serving_after_hold: None,
+            hold_ms: 0.0,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        // Nothing in the critical sections can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_moment_counts_and_nothing_seen_is_no_peak() {
+        let size = Size {
+            memory_mib: 512,
+            cpus: 1,
+        };
+        let evidence = Evidence::default();
+        assert_eq!(evidence.of(size, None).peak_bytes, None);
+        for (available, oom_kills) in [(400, 0), (100, 2), (300, 2)] {
+            let reading = MachineReading {
+                available: Some(available << 20),
+                oom_kills: Some(oom_kills),
+                ..MachineReading::default()
+            };
+            evidence.add(Instant::now(), &reading);
+        }
+        let found = evidence.of(size, None);
+        assert_eq!(found.peak_bytes, Some(412 << 20));
+        assert_eq!((found.oom_kills, found.cpu_limit_milli), (2, Some(1000)));
+        assert_eq!(evidence.of(size, Some(500)).cpu_limit_milli, Some(500));
+    }
+}

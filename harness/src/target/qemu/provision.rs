@@ -1,0 +1,306 @@
+//! From images to a server that runs in the guest: booted and spawned, or restored from a saved state.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::sync::watch;
+
+use super::QemuTarget;
+use super::cluster::{QemuCluster, Running};
+use super::facts::{calibrate, facts};
+use super::follow::{self, LogFollower};
+use super::life::{Constant, Life, Start};
+use super::parts::{Parts, kernel_args};
+use super::samplers::Source;
+use super::saved::{Order, Saved};
+use super::server::{self, Server};
+use crate::cell::Cell;
+use crate::distribution::Access;
+use crate::guest::{Control, Hello, Samples};
+use crate::machine::{
+    Machine, MachineSpec, Network, NetworkRequest, Surroundings, TimeMode, may_use_tap,
+};
+use crate::scope::{Resource, Scope};
+use crate::target::native::Holdings;
+use crate::target::{Cluster, ProvisionError, Target};
+use crate::text;
+
+/// From the emulator's start to the agent's first answer: 1.5 s on a quiet host.
+const AGENT_WITHIN: Duration = Duration::from_secs(30);
+/// Ports of the guest that are reached from here: API server, etcd's clients, its metrics.
+const PORTS: [u16; 3] = [6443, 2379, 2381];
+/// Names of the virtio-serial ports.
+pub(super) const CONTROL_PORT: &str = "assay.ctl";
+pub(super) const SAMPLES_PORT: &str = "assay.samples";
+/// The server's data folder and log in the guest, on its data disk.
+pub(super) const DATA_DIR: &str = "/data/server";
+pub(super) const SERVER_LOG: &str = "/data/server.log";
+
+pub(super) async fn provision(
+    target: &QemuTarget,
+    cell: &Cell,
+    scope: &Scope,
+) -> Result<Box<dyn Cluster>, ProvisionError> {
+    let parts = Parts::collect(target, cell).await?;
+    let mut holdings = Holdings::new(scope);
+    match launch(target, cell, scope, &mut holdings, &parts).await {
+        Ok(running) => Ok(Box::new(QemuCluster::new(running, holdings, cell))),
+        Err(error) => {
+            let stayed = tokio::task::spawn_blocking(|| holdings.release())
+                .await
+                .unwrap_or_default();
+            let error = match stayed.as_slice() {
+                [] => error,
+                _ => error.context(format!("leftovers remain: {}", stayed.join("; "))),
+            };
+            Err(error.into())
+        }
+    }
+}
+
+async fn launch(
+    target: &QemuTarget,
+    cell: &Cell,
+    scope: &Scope,
+    holdings: &mut Holdings,
+    parts: &Parts,
+) -> Result<Running> {
+    ensure!(
+        cell.work.starts_with(scope.work()) && cell.work != scope.work(),
+        "failed to use the work folder {}: it must lie beneath {}",
+        cell.work.display(),
+        scope.work().display()
+    );
+    holdings.enter(Resource::Folder {
+        path: cell.work.clone(),
+    })?;
+    fs_err::create_dir_all(&cell.work)?;
+    let spec = MachineSpec {
+        program: parts.program.clone(),
+        profile: target.profile.clone(),
+        size: parts.size,
+        kernel: parts.images.kernel.clone(),
+        initramfs: parts.images.initramfs.clone(),
+        kernel_args: kernel_args(cell, target.time)?,
+        disks: parts.disks(&cell.work)?,
+        nics: Vec::new(),
+        ports: vec![CONTROL_PORT, SAMPLES_PORT],
+        folder: cell.work.clone(),
+        console: cell.logs.join("console.log"),
+        time: target.time,
+        incoming: None,
+    };
+    let surroundings = Surroundings {
+        helper: target
+            .helper
+            .clone()
+            .unwrap_or_else(|| "/proc/self/exe".into()),
+        log: cell.logs.join("qemu.log"),
+        scope: scope.clone(),
+    };
+    let order = if target.restore {
+        Some(Order::new(target, cell, &spec, parts).await?)
+    } else {
+        None
+    };
+    let mut not_restored = None;
+    if let Some(order) = &order
+        && let Some(saved) = order.find()
+    {
+        match restored(target, cell, &spec, parts, &surroundings, &saved).await {
+            Ok(running) => return Ok(running),
+            // Its network is taken, or its emulator does not want it any more: then it is booted.
+            Err(error) => not_restored = Some(format!("{error:#}")),
+        }
+    }
+    let mut running = booted(target, cell, spec, parts, surroundings).await?;
+    if let Some(why) = not_restored {
+        let fact = (
+            "saved state".to_owned(),
+            format!("not used: {}", text::tame(&why)),
+        );
+        running.facts.push(fact);
+    }
+    running.order = order;
+    Ok(running)
+}
+
+async fn booted(
+    target: &QemuTarget,
+    cell: &Cell,
+    spec: MachineSpec,
+    parts: &Parts,
+    surroundings: Surroundings,
+) -> Result<Running> {
+    let request = NetworkRequest {
+        tap: may_use_tap(),
+        subnet: None,
+        ports: PORTS.to_vec(),
+    };
+    let machine = Machine::boot(spec, &request, surroundings).await?;
+    let (control, hello) = agent(&machine, target.patience()).await?;
+    server::make_folder(&control).await?;
+    let mut facts = facts(target, &machine, &hello, &parts.images);
+    facts.push(("calibration".to_owned(), calibrate(&control).await?));
+    let connected = Connected {
+        machine,
+        control,
+        facts,
+    };
+    connected.run(target, cell, parts, None).await
+}
+
+async fn restored(
+    target: &QemuTarget,
+    cell: &Cell,
+    spec: &MachineSpec,
+    parts: &Parts,
+    surroundings: &Surroundings,
+    saved: &Saved,
+) -> Result<Running> {
+    let mut spec = spec.clone();
+    spec.disks = saved.overlay(&spec.disks, &cell.work)?;
+    spec.incoming = Some(saved.memory());
+    let (tap, subnet) = match &saved.network {
+        Network::Private { subnet, .. } => (true, Some(*subnet)),
+        Network::Forwarded { .. } => (false, None),
+    };
+    ensure!(
+        tap == may_use_tap(),
+        "it was saved with another kind of network"
+    );
+    let request = NetworkRequest {
+        tap,
+        subnet,
+        ports: PORTS.to_vec(),
+    };
+    let machine = Machine::boot(spec, &request, surroundings.clone()).await?;
+    machine
+        .emulator()
+        .qmp()
+        .resume_incoming(AGENT_WITHIN * target.patience())
+        .await?;
+    let (control, hello) = agent(&machine, target.patience()).await?;
+    saved.check(&control, &hello).await?;
+    let mut facts = facts(target, &machine, &hello, &parts.images);
+    let fact = format!("restored, {}, saved at {}", saved.key, saved.saved_at);
+    facts.push(("saved state".to_owned(), fact));
+    let connected = Connected {
+        machine,
+        control,
+        facts,
+    };
+    connected
+        .run(target, cell, parts, Some(saved.about.pid))
+        .await
+}
+
+/// A machine whose agent answers.
+struct Connected {
+    machine: Machine,
+    control: Control,
+    facts: Vec<(String, String)>,
+}
+
+impl Connected {
+    /// Starts the server, or goes on with the one that runs already.
+    async fn run(
+        self,
+        target: &QemuTarget,
+        cell: &Cell,
+        parts: &Parts,
+        runs: Option<i32>,
+    ) -> Result<Running> {
+        let Self {
+            machine,
+            control,
+            facts,
+        } = self;
+        let network = machine.network();
+        let server = server::plan(cell, network.guest(), &parts.binaries);
+        let access = access(&server, &control, cell, network)?;
+        let etcd_metrics = server.etcd_metrics.as_deref();
+        let etcd_metrics = etcd_metrics
+            .map(|url| network.url_from_here(url))
+            .transpose()?;
+        // Before the server starts, so that its first moments are seen.
+        let samples = Samples::connect(&machine.spec().port(SAMPLES_PORT))
+            .context("failed to reach the sampler in the guest; see its console")?;
+        let (tell, ended) = watch::channel(None);
+        let constant = Constant {
+            server: server::to_spawn(cell, &server.command),
+            source: Source::new(samples, target.time == TimeMode::Counted),
+            tell,
+            patience: target.patience(),
+            time: target.time,
+        };
+        let start = match runs {
+            None => constant.start(&machine, &control).await?,
+            Some(pid) => Start {
+                pid,
+                at: machine.emulator().started(),
+                counted: None,
+                watcher: constant.watch(&machine, &control, pid),
+            },
+        };
+        let log = cell.logs.join("server.log");
+        let follower = LogFollower::start(control.clone(), SERVER_LOG, log.clone());
+        Ok(Running {
+            life: Life {
+                machine,
+                control,
+                pid: start.pid,
+                started: start.at,
+                started_counted: start.counted,
+                follower,
+                watcher: start.watcher,
+            },
+            constant,
+            ended,
+            facts,
+            restored: runs.is_some(),
+            order: None,
+            access,
+            etcd_metrics,
+            command: server.command,
+            log,
+        })
+    }
+}
+
+/// How the server is reached from here.
+fn access(server: &Server, control: &Control, cell: &Cell, network: &Network) -> Result<Access> {
+    Ok(match &server.access {
+        Access::Kubeconfig { path, context, url } => {
+            let here = cell.work.join("kubeconfig");
+            follow::kubeconfig(control.clone(), path, &here);
+            let own = format!("https://{}:6443", network.guest());
+            let url = url.as_ref().unwrap_or(&own);
+            Access::Kubeconfig {
+                context: context.clone(),
+                path: here,
+                url: Some(network.url_from_here(url)?),
+            }
+        }
+        Access::Etcd { url } => Access::Etcd {
+            url: network.url_from_here(url)?,
+        },
+    })
+}
+
+/// Waits for the guest's agent, and says what the console shows where it does not come.
+pub(super) async fn agent(machine: &Machine, patience: u32) -> Result<(Control, Hello)> {
+    let socket = machine.spec().port(CONTROL_PORT);
+    let mut ended = machine.emulator().ended();
+    let failed = tokio::select! {
+        reached = Control::connect(&socket, AGENT_WITHIN * patience, patience) => match reached {
+            Ok(reached) => return Ok(reached),
+            Err(error) => error,
+        },
+        _ = ended.wait_for(Option::is_some) => anyhow::anyhow!("the emulator ended while the guest booted"),
+    };
+    let console = text::last_words(&machine.spec().console);
+    Err(failed.context(format!(
+        "failed to boot the guest; the last lines of its console: {console}"
+    )))
+}

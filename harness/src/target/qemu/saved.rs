@@ -1,0 +1,125 @@
+//! Ready clusters, saved once and restored from then on.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+
+use super::QemuTarget;
+use super::life::Life;
+use super::parts::Parts;
+use super::server;
+use crate::cell::Cell;
+use crate::guest::{Control, Hello};
+use crate::machine::{MachineSpec, SavedState, StateStore, USER_GUEST, state_key};
+
+/// `qemu-system-aarch64 --version` takes milliseconds.
+const VERSION_WITHIN: Duration = Duration::from_secs(30);
+/// Each is as large as its guest's memory.
+const KEPT_STATES: usize = 4;
+
+/// What is needed to go on with a restored server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct About {
+    /// The server's pid in the guest.
+    pub pid: i32,
+    /// The boot that it belongs to.
+    pub boot_id: String,
+}
+
+pub(super) type Saved = SavedState<About>;
+
+/// That a state of this cell is wanted, and under which key.
+pub(super) struct Order {
+    store: StateStore,
+    key: String,
+}
+
+impl Order {
+    /// The key covers the emulator, the images, the machine and what runs in it; not its address, which is part of
+    /// the state and must be had again.
+    pub async fn new(
+        target: &QemuTarget,
+        cell: &Cell,
+        spec: &MachineSpec,
+        parts: &Parts,
+    ) -> Result<Self> {
+        let version = Command::new(&parts.program).arg("--version").output();
+        let version = tokio::time::timeout(VERSION_WITHIN, version)
+            .await
+            .context("failed to ask the emulator for its version in time")?
+            .with_context(|| format!("failed to run {}", parts.program.display()))?;
+        let version = String::from_utf8_lossy(&version.stdout).into_owned();
+        let server = server::plan(cell, USER_GUEST, &parts.binaries);
+        let spawn = server::to_spawn(cell, &server.command);
+        let images = match &parts.images.manifest {
+            Some(manifest) => manifest.key.clone(),
+            None => identity(&parts.images.root)? + &identity(&parts.images.kernel)?,
+        };
+        // The name of the programs' disk is the sum of what is in it.
+        let programs = parts.programs.as_deref().map(identity).transpose()?;
+        let key = state_key([
+            version.as_str(),
+            &images,
+            &programs.unwrap_or_default(),
+            &spec.fingerprint(),
+            &format!("{spawn:?}"),
+        ]);
+        let root = target.cache.root().join("machine/states");
+        Ok(Self {
+            store: StateStore::at(root),
+            key,
+        })
+    }
+
+    /// The state, if there is one.
+    pub fn find(&self) -> Option<Saved> {
+        self.store.find(&self.key)
+    }
+
+    /// Saves a ready cluster. Its machine stands still meanwhile; its clock is set right afterwards.
+    pub async fn save(&self, life: &Life) -> Result<()> {
+        let about = About {
+            pid: life.pid,
+            boot_id: life.control.boot_id().await?,
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let qmp = life.machine.emulator().qmp();
+        qmp.stop().await?;
+        let saved = self.store.save(&self.key, &life.machine, now, about).await;
+        qmp.cont().await?;
+        life.control.set_clock(SystemTime::now()).await?;
+        self.store.keep(KEPT_STATES);
+        saved
+    }
+}
+
+impl Saved {
+    /// That the guest is the one that was saved; and sets its clock, which stood still, before anybody reads it.
+    pub async fn check(&self, control: &Control, hello: &Hello) -> Result<()> {
+        control.set_clock(SystemTime::now()).await?;
+        ensure!(
+            hello.boot_id == self.about.boot_id,
+            "failed to restore the saved state: another guest answers"
+        );
+        let status = control.status(self.about.pid).await?;
+        ensure!(
+            status.exit.is_none(),
+            "failed to restore the saved state: its server has ended"
+        );
+        Ok(())
+    }
+}
+
+/// A file of the user's, as far as it can be told without reading it.
+fn identity(path: &std::path::Path) -> Result<String> {
+    let about = fs_err::metadata(path)?;
+    let modified = about.modified()?.duration_since(UNIX_EPOCH)?;
+    Ok(format!(
+        "{}:{}:{}",
+        path.display(),
+        about.len(),
+        modified.as_nanos()
+    ))
+}
