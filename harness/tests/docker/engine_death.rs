@@ -113,6 +113,9 @@ impl Drop for OwnEngine {
             let _ = self.child.wait();
         }
         self.end_containerd();
+        // Each dockerd binds its data folder onto itself, and one that was killed leaves that behind.
+        let flags = rustix::mount::UnmountFlags::NOFOLLOW;
+        while rustix::mount::unmount(self.folder.join("data"), flags).is_ok() {}
     }
 }
 

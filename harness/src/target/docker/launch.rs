@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use testcontainers::ContainerAsync;
+use testcontainers::bollard::models::ContainerInspectResponse;
 use testcontainers::bollard::query_parameters::InspectContainerOptions;
 
 use super::DockerArgs;
@@ -24,6 +25,9 @@ use crate::engine::{self, Engine, Held, Privilege, What};
 use crate::scope::{Resource, Scope, start_ticks};
 use crate::target::native::Holdings;
 use crate::target::{Cluster, ProvisionError};
+
+/// How long the log of a container that ended at once may take to be copied.
+const LOG_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) async fn provision(
     args: &DockerArgs,
@@ -198,37 +202,81 @@ async fn launch(
     holdings.enter(Resource::Engine(plan.held.clone()))?;
     let asked = Instant::now();
     let (container, privilege) = start(&plan).await?;
-    let found = engine
-        .docker
-        .inspect_container(container.id(), None::<InspectContainerOptions>)
-        .await
-        .context("failed to ask the engine for the container")?;
+    let found = inspect(engine, &container).await?;
     if !plan.published.is_empty() {
         let published = Published::read(&found);
         access = published.access(access)?;
         etcd_metrics = etcd_metrics.map(|url| published.url(&url)).transpose()?;
     }
-    let (pid, at) = identity(found, asked)?;
+    let log = cell.logs.join("server.log");
+    let (pid, at) = match identity(found, asked) {
+        Ok(known) => known,
+        Err(error) => return Err(last_words(engine, &container, &log, error).await.into()),
+    };
+    let (cgroup, start_ticks) = match prove(hierarchy, pid, container.id()) {
+        Ok(proven) => proven,
+        // A process that has ended is nowhere to be seen either.
+        Err(reason) => match identity(inspect(engine, &container).await?, asked) {
+            Ok(_) => return Err(ProvisionError::Unavailable(reason)),
+            Err(error) => return Err(last_words(engine, &container, &log, error).await.into()),
+        },
+    };
     holdings.enter(Resource::Process {
         pid,
-        start_ticks: start_ticks(pid).unwrap_or(0),
+        start_ticks,
         what: "the server of a cell, in a container".to_owned(),
     })?;
-    let belongs = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let cgroup = Cgroup::of_container(hierarchy, &belongs, container.id());
     let about = About {
         pid,
         at,
-        cgroup: cgroup.map_err(ProvisionError::Unavailable)?,
+        cgroup,
         access,
         etcd_metrics,
         command,
         data_dir,
-        log: cell.logs.join("server.log"),
+        log,
         budget: cell.budget.clone(),
         facts: facts(engine, &image, &privilege),
     };
     Ok(Started { about, container })
+}
+
+async fn inspect(
+    engine: &Engine,
+    container: &ContainerAsync<ServerImage>,
+) -> Result<ContainerInspectResponse> {
+    engine
+        .docker
+        .inspect_container(container.id(), None::<InspectContainerOptions>)
+        .await
+        .context("failed to ask the engine for the container")
+}
+
+/// An error with what the server said at its end: that is all that explains it, and it goes with the container.
+async fn last_words(
+    engine: &Engine,
+    container: &ContainerAsync<ServerImage>,
+    log: &Path,
+    error: anyhow::Error,
+) -> anyhow::Error {
+    let copying = engine::follow(&engine.docker, container.id(), log);
+    let _ = tokio::time::timeout(LOG_WITHIN, copying).await;
+    let words = crate::text::last_words(log);
+    let last = words.lines().next_back().unwrap_or("it said nothing");
+    anyhow!("{error:#}: {last}; its log: {}", log.display())
+}
+
+/// The cgroup of the container's first process, and the start time by which that process is known. Nothing may be
+/// signalled before this: an engine in another pid namespace tells pids that are someone else's here.
+fn prove(hierarchy: &cgroup::Hierarchy, pid: i32, id: &str) -> Result<(Cgroup, u64), String> {
+    let born = start_ticks(pid);
+    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let cgroup = Cgroup::of_container(hierarchy, &text, id)?;
+    match born {
+        // Unchanged, so that what was read in between was of the same process.
+        Some(ticks) if start_ticks(pid) == born => Ok((cgroup, ticks)),
+        _ => Err("the server ended while its cgroup was looked for; try again".to_owned()),
+    }
 }
 
 fn user() -> String {

@@ -93,12 +93,12 @@ impl Published {
             Access::Etcd { url } => Access::Etcd {
                 url: self.url(&url)?,
             },
-            Access::Kubeconfig { path, context, url } => {
+            Access::Kubeconfig { path, url, context } => {
                 let url = url.unwrap_or_else(|| format!("https://localhost:{API_PORT}"));
                 Access::Kubeconfig {
-                    context,
                     path,
                     url: Some(self.url(&url)?),
+                    context,
                 }
             }
         })
@@ -123,9 +123,9 @@ mod tests {
             "http://127.0.0.1:40002/metrics"
         );
         let silent = Access::Kubeconfig {
-            context: None,
             path: "/k".into(),
             url: None,
+            context: None,
         };
         let Access::Kubeconfig { url, .. } = published.access(silent.clone()).unwrap() else {
             panic!("another kind of access");

@@ -61,7 +61,7 @@ pub(super) fn identity(found: ContainerInspectResponse, asked: Instant) -> Resul
     let pid = state.pid.and_then(|pid| i32::try_from(pid).ok());
     let Some(pid) = pid.filter(|pid| *pid > 0) else {
         bail!(
-            "failed to keep the container running: it ended at once with status {}; look at its log",
+            "failed to keep the container running: it ended at once with status {}",
             state.exit_code.unwrap_or(-1)
         );
     };
