@@ -109,16 +109,30 @@ async fn auto(
     };
     let mut chosen = match &found {
         AutoK3s::K3s(_) => Chosen::new(&crate::distribution::k3s::K3s),
-        AutoK3s::Unavailable(_) => Chosen::new(&crate::distribution::reference::Reference),
+        AutoK3s::Unavailable(_) => Chosen::new(stand_in(target)),
     };
     match found {
         AutoK3s::K3s(resolved) => chosen.take_k3s(&resolved),
-        AutoK3s::Unavailable(why) => chosen
+        AutoK3s::Unavailable(why) if chosen.distribution.is_specimen() => chosen
             .warnings
             .push(specimen_warning(&format!("K3s could not be had: {why}"))),
+        AutoK3s::Unavailable(why) => chosen.warnings.push(format!(
+            "{}: a bare {} stands in for K3s, which could not be had: {why}",
+            target.name(),
+            chosen.distribution.name()
+        )),
     }
     chosen.complete(etcd, target, progress.as_ref()).await?;
     Ok(chosen)
+}
+
+/// What is tested where K3s cannot be had: the specimen, or a bare etcd where the specimen cannot run.
+fn stand_in(target: &dyn Target) -> &'static dyn Distribution {
+    if target.arch() != Arch::of_host() && target.supplies("etcd") {
+        &crate::distribution::etcd::Etcd
+    } else {
+        &crate::distribution::reference::Reference
+    }
 }
 
 fn specimen_warning(why: &str) -> String {

@@ -11,8 +11,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::cluster::NativeCluster;
 use super::holdings::Holdings;
-use super::preflight;
 use super::protocol::{Go, Setup, Told, line, monotonic_ns, read};
+use super::{own_pages, preflight};
 use crate::cell::Cell;
 use crate::cgroup::{self, Cgroup};
 use crate::distribution::ServerSpec;
@@ -97,8 +97,7 @@ async fn launch(
     let command = cell.distribution.server(&spec);
     let access = cell.distribution.access(&spec);
     let etcd_metrics = cell.distribution.etcd_metrics(&spec);
-    let program = preflight::check(&command.program)?;
-    forget_cached(&program);
+    let program = own_pages::claim(&preflight::check(&command.program)?, &cell.work)?;
     let log = cell.logs.join("server.log");
     let go = Go {
         subnet,
@@ -126,17 +125,6 @@ async fn launch(
         etcd_metrics,
         log,
     })
-}
-
-/// Drops a program's pages from the page cache, so that the cell pays for what it maps: such pages are charged to
-/// the cgroup that touches them first, and about 120 MiB of K3s would otherwise be charged to whoever copied,
-/// hashed or ran it before. Pages that another process has mapped stay, as in a second cell of the same binary.
-pub(in crate::target) fn forget_cached(program: &Path) {
-    if let Ok(file) = std::fs::File::open(program) {
-        // Only clean pages go; a binary that was just downloaded is not on disk yet.
-        let _ = file.sync_data();
-        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
-    }
 }
 
 fn make_folders(cell: &Cell, holdings: &mut Holdings, scope: &Scope) -> Result<std::path::PathBuf> {

@@ -17,6 +17,7 @@ mod keeper;
 mod launch;
 mod mounts;
 mod observe;
+mod own_pages;
 mod preflight;
 mod protocol;
 
@@ -33,9 +34,9 @@ use crate::target::{Cluster, ProvisionError, Target, TargetKind, Timing};
 pub(super) use holdings::Holdings;
 pub(crate) use init::init;
 pub(crate) use keeper::keeper;
-pub(super) use launch::forget_cached;
 pub(crate) use observe::descendants;
 pub(super) use observe::memory_of;
+pub(super) use own_pages::forget_cached;
 
 pub(crate) const KEEPER: &str = "__keeper";
 pub(crate) const INIT: &str = "__init";
