@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Fails unless a run's folder holds a whole report of something that really ran. Usage: expect-report.sh <run>
+# Fails unless a run's folder holds a whole report of something that really ran.
+# Usage: expect-report.sh <run> [checks that must have passed] [a word that the page must say]
 set -euo pipefail
-run=$1
+run=$1 checks=${2:-30} word=${3:-SPECIMEN}
 
 for file in events.jsonl run.json report.html junit.xml summary.md measurements.csv; do
   [ -s "$run/$file" ] || { echo "missing or empty: $run/$file" >&2; exit 1; }
@@ -13,7 +14,7 @@ done
 # A report on nothing is a defect, not a pass.
 passed=$(grep -c '"event":"check".*"outcome":"passed"' "$run/events.jsonl" || true)
 samples=$(grep -c '"event":"sample"' "$run/events.jsonl" || true)
-[ "$passed" -ge 30 ] || { echo "only $passed checks passed" >&2; exit 1; }
+[ "$passed" -ge "$checks" ] || { echo "only $passed checks passed" >&2; exit 1; }
 [ "$samples" -ge 100 ] || { echo "only $samples samples were taken" >&2; exit 1; }
-grep -q SPECIMEN "$run/report.html" || { echo "the report does not say that it is of the specimen" >&2; exit 1; }
+grep -q "$word" "$run/report.html" || { echo "the report does not say $word" >&2; exit 1; }
 echo "report: $passed checks passed, $samples samples"

@@ -5,18 +5,18 @@ set -euo pipefail
 assay=$1 scratch=$2
 known=$(dirname "$0")/k3s-known.txt
 
-if ! "$assay" suite all --distribution k3s --offline --dry-run >/dev/null 2>&1; then
+if ! "$assay" suite all --target native --distribution k3s --offline --dry-run >/dev/null 2>&1; then
   echo "Skipped: no K3s binary here (K3S_BINARY, the cache, or k3s on PATH)"
   exit 0
 fi
 code=0
-"$assay" suite all --distribution k3s --offline --budget server --out "$scratch/k3s" || code=$?
+"$assay" suite all --target native --distribution k3s --offline --budget server --out "$scratch/k3s" || code=$?
 [ "$code" = 0 ] || [ "$code" = 4 ] || { echo "K3s: exit code $code" >&2; exit 1; }
 events=$scratch/k3s/latest/events.jsonl
 passed=$(grep -c '"event":"check".*"outcome":"passed"' "$events" || true)
 [ "$passed" -ge 100 ] || { echo "only $passed checks passed on K3s" >&2; exit 1; }
 
-version=$("$assay" suite all --distribution k3s --offline --dry-run | sed -n 's/.*: k3s \(v[0-9.]*\).*/\1/p' | head -n 1)
+version=$("$assay" suite all --target native --distribution k3s --offline --dry-run | sed -n 's/.*: k3s \(v[0-9.]*\).*/\1/p' | head -n 1)
 grep '"event":"check".*"outcome":"failed"' "$events" | while IFS= read -r line; do
   cell=$(sed 's/.*"cell":"\([^"]*\)".*/\1/' <<<"$line")
   id=$(sed 's/.*"id":"\([^"]*\)".*/\1/' <<<"$line")

@@ -10,7 +10,9 @@ step() { printf '\n== %s\n' "$*"; }
 # State, cache and reports of this run are its own: nothing of the user's is touched.
 scratch=$(mktemp -d)
 export ASSAY_STATE="$scratch/state"
-trap 'rm -rf "$scratch"' EXIT
+# shellcheck source=ci/engine.sh
+source ci/engine.sh
+trap 'stop_engine; rm -rf "$scratch"' EXIT
 
 step "format"
 cargo fmt --all --check
@@ -24,7 +26,7 @@ cargo build --workspace --all-targets --locked
 assay=${CARGO_TARGET_DIR:-target}/debug/assay
 
 step "suite all on the specimen"
-"$assay" suite all --distribution reference --out "$scratch/runs"
+"$assay" suite all --target native --distribution reference --out "$scratch/runs"
 bash ci/expect-report.sh "$scratch/runs/latest"
 
 step "mutants on the specimen"
@@ -32,6 +34,23 @@ step "mutants on the specimen"
 
 step "every suite on a real K3s, where there is one"
 bash ci/k3s.sh "$assay" "$scratch"
+
+step "every suite on the specimen in containers, where there is an engine"
+start_engine
+if has_engine; then
+  "$assay" suite all --target docker --distribution reference --out "$scratch/docker"
+  bash ci/expect-report.sh "$scratch/docker/latest"
+fi
+
+step "datastore and footprint on an emulated ARM64 machine"
+# Guests are built from packages; nothing of them stays.
+export ASSAY_CACHE="$scratch/cache"
+if "$assay" doctor --only qemu --format json | grep -q '"state": *"ok"'; then
+  "$assay" suite all --target qemu --distribution etcd --out "$scratch/qemu"
+  bash ci/expect-report.sh "$scratch/qemu/latest" 0 EMULATED
+else
+  echo "Skipped: no qemu-system-aarch64 here"
+fi
 
 step "nothing is left"
 "$assay" sweep
