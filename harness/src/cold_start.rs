@@ -84,6 +84,14 @@ pub fn record(
     finish(sink, Outcome::Passed, None);
 }
 
+/// Says that the server ran before assay came.
+pub fn not_seen(sink: &CellSink) {
+    skip(
+        sink,
+        "the cluster was there already, so that its start was not seen",
+    );
+}
+
 /// Records that there was no cold start, and why.
 pub fn skip(sink: &CellSink, why: &str) {
     finish(sink, Outcome::Skipped, Some(why.to_owned()));

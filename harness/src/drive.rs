@@ -165,7 +165,10 @@ async fn run_scenario(
         Access::Kubernetes(_) => Surface::KubernetesApi,
         Access::Etcd(_) => Surface::EtcdApi,
     };
-    let (outcome, reason) = if scenario.surfaces().contains(&surface) {
+    let unsampled = scene.cluster.unsampled().filter(|_| scenario.samples());
+    let (outcome, reason) = if let Some(why) = unsampled {
+        (Outcome::Skipped, Some(why.to_owned()))
+    } else if scenario.surfaces().contains(&surface) {
         let cx = ScenarioContext {
             cluster: scene.cluster,
             distribution: scene.planned.distribution,

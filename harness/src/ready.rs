@@ -86,16 +86,16 @@ async fn listening(
 
 async fn try_listening(file: &AccessFile, run: &str) -> anyhow::Result<Access> {
     match file {
-        AccessFile::Kubeconfig { path, url } => {
+        AccessFile::Kubeconfig { path, context, url } => {
             if let Some(url) = url {
                 touch(url).await?;
             }
             anyhow::ensure!(path.exists(), "the kubeconfig is not written yet");
-            if url.is_none() {
+            if url.is_none() && context.is_none() {
                 touch(&server_of(path)?).await?;
             }
             Ok(Access::Kubernetes(Api::new(
-                api::client(path, url.as_deref()).await?,
+                api::client(path, context.as_deref(), url.as_deref()).await?,
                 run,
             )))
         }

@@ -128,7 +128,12 @@ async fn serve(
     cancel: &Cancel,
     sampler: Option<&Sampling>,
 ) -> (Outcome, Option<String>) {
-    let boot = Phase::begin(sink, tap, "footprint", "cold_start/boot");
+    let name = if cluster.was_there() {
+        "reach/connect"
+    } else {
+        "cold_start/boot"
+    };
+    let boot = Phase::begin(sink, tap, "footprint", name);
     let last_seen = Mutex::new("nothing yet".to_owned());
     let conditions = planned.distribution.ready_when();
     let waited = ready::wait(cluster, conditions, &settings.run, &last_seen);
@@ -166,9 +171,13 @@ async fn serve(
         ..ready
     };
     let counted = cluster.counted_since_start().await;
-    match cluster.restored() {
-        None => cold_start::record(cluster, sink, &ready, &boot.end(), counted),
-        Some(why) => cold_start::skip(sink, why),
+    let boot = boot.end();
+    if cluster.was_there() {
+        cold_start::not_seen(sink);
+    } else if let Some(why) = cluster.restored() {
+        cold_start::skip(sink, why);
+    } else {
+        cold_start::record(cluster, sink, &ready, &boot, counted);
     }
     if let Err(error) = cluster.served().await {
         sink.warn(format!("{error:#}"));

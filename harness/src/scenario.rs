@@ -22,6 +22,10 @@ pub trait Scenario: Sync {
     fn title(&self) -> &'static str;
     /// Any of these surfaces will do.
     fn surfaces(&self) -> &'static [Surface];
+    /// Whether it is about what samplers read, so that without them there is nothing to do.
+    fn samples(&self) -> bool {
+        false
+    }
     /// Runs it. An error means that it could not measure: the scenario is errored, never passed.
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>>;
 }
@@ -138,12 +142,34 @@ impl ScenarioContext<'_> {
         self.sink.warn(message);
     }
 
+    /// Waits for a sample that was taken after this call.
+    ///
+    /// # Errors
+    /// When none comes within some periods of the sampler.
+    pub async fn fresh(&self) -> anyhow::Result<Reading> {
+        let called = Instant::now();
+        let granted = FRESH_WITHIN + self.cluster.sample_period() * 5;
+        loop {
+            if let Some(newest) = self.newest().filter(|newest| newest.at >= called) {
+                return Ok(newest);
+            }
+            anyhow::ensure!(
+                called.elapsed() < granted,
+                "failed to sample: nothing new came within {granted:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The newest sample of the cell's cgroup.
     #[must_use]
     pub fn newest(&self) -> Option<Reading> {
         self.tap.newest()
     }
 }
+
+/// A sampler that is busy may be that late, whatever its period.
+const FRESH_WITHIN: Duration = Duration::from_secs(10);
 
 fn owned(labels: &[(&str, String)]) -> BTreeMap<String, String> {
     labels

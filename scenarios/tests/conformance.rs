@@ -26,7 +26,7 @@ fn main() -> std::process::ExitCode {
     let runtime = Arc::new(Runtime::new().expect("a tokio runtime"));
     let server = std::env::var("ASSAY_SERVER").ok();
     let (api, offer) = runtime.block_on(async {
-        let client = client(&kubeconfig, server.as_deref())
+        let client = client(&kubeconfig, None, server.as_deref())
             .await
             .expect("a client from KUBECONFIG");
         let api = Api::new(client, &harness::api::namespace::unique("test"));

@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
         .ok()
         .and_then(|jobs| jobs.parse().ok())
         .unwrap_or(4);
-    let client = client(&kubeconfig, server.as_deref())
+    let client = client(&kubeconfig, None, server.as_deref())
         .await
         .expect("a client from KUBECONFIG");
     let api = Api::new(client, &harness::api::namespace::unique("mutants"));

@@ -10,7 +10,7 @@ use crate::artifact::{
     resolve_k3s, resolve_k3s_auto,
 };
 use crate::distribution::{DISTRIBUTIONS, Distribution};
-use crate::target::Target;
+use crate::target::{Admitted, Target};
 
 /// A distribution with what it needs.
 pub(super) struct Chosen {
@@ -32,6 +32,9 @@ pub(super) async fn distribution(
     dry_run: bool,
     target: &dyn Target,
 ) -> Result<Chosen, CommandError> {
+    if let Some(there) = target.admit().await.map_err(CommandError::Usage)? {
+        return Chosen::there(there, name, target.name());
+    }
     if name == "auto" {
         return auto(k3s, etcd, dry_run, target).await;
     }
@@ -159,6 +162,19 @@ impl Chosen {
             artifacts: BTreeMap::new(),
             warnings: Vec::new(),
         }
+    }
+
+    /// What a target brings with it.
+    fn there(there: Admitted, name: &str, target: &str) -> Result<Self, CommandError> {
+        if name != "auto" {
+            return Err(CommandError::Usage(format!(
+                "the target {target} tells by itself what runs there; leave out --distribution"
+            )));
+        }
+        Ok(Self {
+            version: there.version,
+            ..Self::new(there.distribution)
+        })
     }
 
     fn take(&mut self, name: &'static str, resolved: &Resolved) {

@@ -30,7 +30,7 @@ use crate::target::{TARGETS, Target, TargetArgs};
 pub(super) struct Args {
     /// all, conformance, datastore or footprint.
     suite: String,
-    /// Where the cluster is made: native.
+    /// Where the cluster is made: native, or existing for one that is there already.
     #[arg(long, default_value = "native")]
     target: String,
     /// auto, k3s, reference or etcd. auto is K3s where it can be had, else the built-in specimen.
@@ -39,9 +39,10 @@ pub(super) struct Args {
     /// sqlite, etcd, or both separated by a comma; all that the distribution has by default.
     #[arg(long, value_delimiter = ',')]
     datastore: Vec<String>,
-    /// edge (512 MiB, 1 CPU), server (2 GiB, 2 CPU), unlimited, or MEMORY/CPU such as 768Mi/1.5.
-    #[arg(long, default_value = "edge")]
-    budget: String,
+    /// edge (512 MiB, 1 CPU; the default but for an existing cluster), server (2 GiB, 2 CPU), unlimited, or MEMORY/CPU
+    /// such as 768Mi/1.5.
+    #[arg(long)]
+    budget: Option<String>,
     /// How much of Kubernetes the server runs.
     #[arg(long, value_enum, default_value_t)]
     shape: Shape,
@@ -103,13 +104,15 @@ pub(super) fn colour() -> bool {
 }
 
 pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode, CommandError> {
-    let budget: Budget = args
-        .budget
-        .parse()
-        .map_err(|error| CommandError::Usage(format!("{error}")))?;
     let selections =
         select(suites, &args.suite, args.filter.as_deref()).map_err(CommandError::Usage)?;
     let target = open_target(&args)?;
+    let budget: Budget = args
+        .budget
+        .as_deref()
+        .unwrap_or(target.default_budget())
+        .parse()
+        .map_err(|error| CommandError::Usage(format!("{error}")))?;
     let wanted = wanted_datastores(&args.datastore)?;
     let mut chosen = resolve::distribution(
         &args.distribution,

@@ -74,6 +74,7 @@ impl Distribution for K3s {
     fn access(&self, spec: &ServerSpec<'_>) -> Access {
         Access::Kubeconfig {
             path: spec.data_dir.join("kubeconfig.yaml"),
+            context: None,
             url: Some(format!("https://{}:{API_PORT}", spec.address)),
         }
     }
@@ -94,6 +95,7 @@ impl Distribution for K3s {
                 "server/db/state.db-shm",
             ],
             Datastore::Etcd => &["server/db/etcd/member"],
+            Datastore::Unknown => &[],
         }
     }
 

@@ -1,6 +1,7 @@
 //! Distributions: what is under test. A distribution describes; it does no I/O.
 
 pub mod etcd;
+pub mod existing;
 pub mod k3s;
 pub mod reference;
 
@@ -17,6 +18,8 @@ pub enum Datastore {
     Sqlite,
     /// etcd, embedded or beside the server.
     Etcd,
+    /// Not told: a cluster that was there already does not say.
+    Unknown,
 }
 
 impl fmt::Display for Datastore {
@@ -24,6 +27,7 @@ impl fmt::Display for Datastore {
         f.write_str(match self {
             Self::Sqlite => "sqlite",
             Self::Etcd => "etcd",
+            Self::Unknown => "unknown",
         })
     }
 }
@@ -75,6 +79,8 @@ pub enum Access {
     Kubeconfig {
         /// The file.
         path: PathBuf,
+        /// The context in it; `None` for its current one.
+        context: Option<String>,
         /// The API server's URL as seen from here, where the file names another.
         url: Option<String>,
     },

@@ -89,6 +89,7 @@ impl Distribution for Reference {
     fn access(&self, spec: &ServerSpec<'_>) -> Access {
         Access::Kubeconfig {
             path: spec.data_dir.join("kubeconfig"),
+            context: None,
             url: None,
         }
     }
@@ -105,6 +106,7 @@ impl Distribution for Reference {
         match datastore {
             Datastore::Sqlite => &["db"],
             Datastore::Etcd => &["etcd/member"],
+            Datastore::Unknown => &[],
         }
     }
 

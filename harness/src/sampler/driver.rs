@@ -174,8 +174,7 @@ fn run(mut samplers: Vec<Box<dyn Sampler>>, rate: &Rate, mut sink: Sink) -> Driv
             let mut readings = Vec::with_capacity(16);
             let now = Instant::now();
             let alive = sampler.sample(&mut readings).is_ok();
-            // Half a reading of a vanishing source would look like a whole one.
-            // A source that is told by others, such as a guest, has nothing new at times.
+            // Half a reading of a vanishing source would look like a whole one; a slow source has nothing new.
             if alive && !readings.is_empty() {
                 sink(now, sampler.name(), readings);
             }

@@ -8,6 +8,7 @@ mod file;
 mod pressure;
 mod process;
 mod process_io;
+pub mod remote;
 
 use reports::metric::Metric;
 

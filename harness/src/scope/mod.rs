@@ -46,6 +46,15 @@ pub enum Resource {
         /// Its absolute path.
         path: PathBuf,
     },
+    /// Everything in a cluster that carries a run's label.
+    Objects {
+        /// How the cluster is reached.
+        kubeconfig: PathBuf,
+        /// The context in it, where it is not the current one.
+        context: Option<String>,
+        /// The label's value.
+        run: String,
+    },
     /// A network interface in the host's namespace.
     Interface {
         /// Its name; its hardware address follows from it (see [`crate::net::LinkName`]).
@@ -61,6 +70,12 @@ impl Resource {
             Self::Process { pid, what, .. } => format!("process {pid} ({what})"),
             Self::Cgroup { path } => format!("cgroup {}", path.display()),
             Self::Folder { path } => format!("folder {}", path.display()),
+            Self::Objects {
+                kubeconfig, run, ..
+            } => format!(
+                "objects of run {run} in the cluster of {}",
+                kubeconfig.display()
+            ),
             Self::Interface { name } => format!("network interface {name}"),
         }
     }

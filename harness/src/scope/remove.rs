@@ -23,6 +23,11 @@ pub(super) fn remove(work: &Path, resource: &Resource) -> Result<bool, String> {
             Killed::Remains(reason) => Err(format!("{reason}; run `assay sweep` again")),
         },
         Resource::Cgroup { path } => crate::cgroup::remove_folder(path, GONE_WITHIN),
+        Resource::Objects {
+            kubeconfig,
+            context,
+            run,
+        } => crate::target::existing::remove_objects(kubeconfig, context.as_deref(), run),
         Resource::Interface { name } => crate::net::remove_interface(name),
         Resource::Folder { path } => {
             let there = std::fs::symlink_metadata(path).is_ok();

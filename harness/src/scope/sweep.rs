@@ -76,8 +76,8 @@ fn sweep_ledger(dir: &StateDir, path: &Path, report: &mut SweepReport) {
         .is_some_and(|o| o.boot_id == boot_id());
     let mut stayed = false;
     for resource in ledger.standing.iter().rev() {
-        // Only folders outlive a boot; a pid, a cgroup or an interface of that name is someone else's by now.
-        if !same_boot && !matches!(resource, Resource::Folder { .. }) {
+        // Only folders and a cluster's objects outlive a boot; a pid, a cgroup or an interface of that name is someone else's by now.
+        if !same_boot && !matches!(resource, Resource::Folder { .. } | Resource::Objects { .. }) {
             continue;
         }
         match remove(&dir.work(), resource) {

@@ -1,6 +1,7 @@
 //! Targets: places where a cluster is made.
 
 mod disk;
+pub mod existing;
 pub mod native;
 pub mod qemu;
 
@@ -13,7 +14,7 @@ use reports::event::BudgetEvidence;
 
 use crate::artifact::Arch;
 use crate::cell::{Cell, Shape};
-use crate::distribution::{Access, CommandLine};
+use crate::distribution::{Access, CommandLine, Distribution};
 use crate::sampler::Sampler;
 use crate::scope::Scope;
 use crate::thrash::Thrash;
@@ -49,6 +50,14 @@ pub struct Exit {
     pub oom_killed: bool,
 }
 
+/// What a target brings that has clusters already.
+pub struct Admitted {
+    /// What runs there.
+    pub distribution: &'static dyn Distribution,
+    /// Its version, as told by the server.
+    pub version: String,
+}
+
 /// A place where clusters are made; one per kind of place.
 pub trait Target: Sync {
     /// Its name, as in `--target`, with what sets its cells apart from those of the kind's default.
@@ -70,6 +79,18 @@ pub trait Target: Sync {
     /// Whether it brings this artifact itself, so that none is looked for on this host.
     fn supplies(&self, _artifact: &str) -> bool {
         false
+    }
+    /// The budget of a cell for which none is asked.
+    fn default_budget(&self) -> &'static str {
+        "edge"
+    }
+    /// Looks, before anything is made, whether runs are possible and allowed there. `Some`: the target brings its
+    /// own distribution.
+    ///
+    /// # Errors
+    /// A sentence for the user, who can mend it.
+    fn admit(&self) -> BoxFuture<'_, Result<Option<Admitted>, String>> {
+        async { Ok(None) }.boxed()
     }
     /// Provisions a cell: starts its server inside its budget. Returns as soon as the server runs;
     /// readiness is the runner's business.
@@ -102,6 +123,18 @@ pub trait Cluster: Send + Sync {
     fn log(&self) -> &std::path::Path;
     /// The moment at which the server was executed.
     fn started(&self) -> Instant;
+    /// Whether it ran before assay came, so that its start was not seen.
+    fn was_there(&self) -> bool {
+        false
+    }
+    /// Why nothing of it is sampled, where nothing is.
+    fn unsampled(&self) -> Option<&str> {
+        None
+    }
+    /// How often its samplers have something new, once it is ready.
+    fn sample_period(&self) -> Duration {
+        Duration::from_millis(100)
+    }
     /// Fresh samplers of it.
     ///
     /// # Errors
@@ -236,10 +269,13 @@ pub struct TargetKind {
 /// The options of all targets; each target's file owns its own.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TargetArgs {
-    /// The emulated machine.
+    /// Of the target `qemu`.
     #[command(flatten)]
     pub qemu: qemu::QemuArgs,
+    /// Of the target `existing`.
+    #[command(flatten)]
+    pub existing: existing::ExistingArgs,
 }
 
 /// The targets that exist.
-pub static TARGETS: &[TargetKind] = &[native::KIND, qemu::KIND];
+pub static TARGETS: &[TargetKind] = &[native::KIND, qemu::KIND, existing::KIND];

@@ -171,6 +171,8 @@ pub fn all_gone<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Result
                 .is_alive()
             }
             Resource::Cgroup { path } | Resource::Folder { path } => path.exists(),
+            // `native` makes no other kind; one that is not looked for is not gone.
+            Resource::Objects { .. } => true,
             Resource::Interface { name } => {
                 std::path::Path::new("/sys/class/net").join(name).exists()
             }

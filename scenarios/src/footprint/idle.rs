@@ -19,7 +19,9 @@ const WINDOW: Duration = Duration::from_secs(2);
 const STEADY_MILLI: f64 = 20.0;
 /// Where bytes written are counted: `io.stat` on cgroup v2, the processes' own `write_bytes` elsewhere.
 const WRITES: &str = "io.stat on cgroup v2, else write_bytes of the processes; mean";
-/// How long the idle server is watched.
+/// How many samples a slow sampler is given time for.
+const LOOKS: u32 = 12;
+/// How long the idle server is watched, at least.
 const WATCH: Duration = Duration::from_secs(6);
 
 impl Scenario for Idle {
@@ -35,11 +37,16 @@ impl Scenario for Idle {
         &[Surface::KubernetesApi, Surface::EtcdApi]
     }
 
+    fn samples(&self) -> bool {
+        true
+    }
+
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>> {
         async move {
             let settling = cx.phase("settle");
             let start = Instant::now();
-            let settled = settle(start, &settling).await;
+            let period = cx.cluster.sample_period();
+            let settled = settle(start, period, &settling).await;
             drop(settling);
             cx.measure(
                 "settle_time",
@@ -54,7 +61,7 @@ impl Scenario for Idle {
                 ));
             }
             let watching = cx.phase("watch");
-            tokio::time::sleep(WATCH).await;
+            tokio::time::sleep(WATCH.max(period * LOOKS)).await;
             record(cx, &watching.end())
         }
         .boxed()
@@ -62,14 +69,15 @@ impl Scenario for Idle {
 }
 
 /// Whether CPU use came to rest.
-async fn settle(start: Instant, phase: &harness::scenario::Phase) -> bool {
+async fn settle(start: Instant, period: Duration, phase: &harness::scenario::Phase) -> bool {
     let mut before: Option<f64> = None;
-    while start.elapsed() < SETTLE_AT_MOST {
+    let window = WINDOW.max(period * 3);
+    while start.elapsed() < SETTLE_AT_MOST.max(window * 3) {
         let from = phase.so_far().readings.len();
-        tokio::time::sleep(WINDOW).await;
-        let mut window = phase.so_far();
-        window.readings.drain(..from.min(window.readings.len()));
-        let Some(now) = window.rate(Metric::CpuUsed).map(|micros| micros / 1e3) else {
+        tokio::time::sleep(window).await;
+        let mut seen = phase.so_far();
+        seen.readings.drain(..from.min(seen.readings.len()));
+        let Some(now) = seen.rate(Metric::CpuUsed).map(|micros| micros / 1e3) else {
             continue;
         };
         if before.is_some_and(|before| (before - now).abs() <= STEADY_MILLI) {
@@ -82,9 +90,11 @@ async fn settle(start: Instant, phase: &harness::scenario::Phase) -> bool {
 
 fn record(cx: &ScenarioContext<'_>, samples: &PhaseSamples) -> anyhow::Result<()> {
     let count = samples.readings.len() as u64;
+    let slow = cx.cluster.sample_period() * LOOKS > WATCH;
+    let needed = if slow { u64::from(LOOKS) / 2 } else { 20 };
     anyhow::ensure!(
-        count >= 20,
-        "only {count} samples of an idle server were taken; at least 20 are needed"
+        count >= needed,
+        "only {count} samples of an idle server were taken; at least {needed} are needed"
     );
     let median = |metric| {
         let mut values = samples.values(metric);

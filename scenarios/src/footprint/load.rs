@@ -23,6 +23,29 @@ const WRITERS: usize = 8;
 /// Quiet time after a step before memory is read, so that the last writes' garbage is the same each time.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// What stands for the whole footprint, the best first: without a cgroup nobody counts a working set, and of a device
+/// that is sampled as a whole only the use is known.
+const WHOLE: &[(Metric, &str, &str, &str)] = &[
+    (
+        Metric::WorkingSet,
+        "working_set",
+        "working_set_per_1000_objects",
+        "cgroup, newest sample",
+    ),
+    (
+        Metric::Rss,
+        "rss",
+        "rss_per_1000_objects",
+        "sum over the processes, newest sample",
+    ),
+    (
+        Metric::Usage,
+        "usage",
+        "usage_per_1000_objects",
+        "the whole device, newest sample",
+    ),
+];
+
 impl Scenario for Load {
     fn name(&self) -> &'static str {
         "load"
@@ -34,6 +57,10 @@ impl Scenario for Load {
 
     fn surfaces(&self) -> &'static [Surface] {
         &[Surface::KubernetesApi, Surface::EtcdApi]
+    }
+
+    fn samples(&self) -> bool {
+        true
     }
 
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>> {
@@ -48,28 +75,20 @@ impl Scenario for Load {
 }
 
 async fn steps(cx: &ScenarioContext<'_>, store: &Store) -> anyhow::Result<()> {
-    // Without a cgroup nobody counts a working set; the resident sets are what there is.
-    let (metric, name, slope_name, source) = match read(cx, Metric::WorkingSet) {
-        Ok(_) => (
-            Metric::WorkingSet,
-            "working_set",
-            "working_set_per_1000_objects",
-            "cgroup, newest sample",
-        ),
-        Err(_) => (
-            Metric::Rss,
-            "rss",
-            "rss_per_1000_objects",
-            "sum over the processes, newest sample",
-        ),
-    };
+    let (metric, name, slope_name, source) = *WHOLE
+        .iter()
+        .find(|whole| read(cx, whole.0).is_ok())
+        .context("failed to read the footprint: none of its figures is sampled here")?;
     let mut anon = vec![(0.0, read(cx, Metric::Anon)?)];
     let mut whole = vec![(0.0, read(cx, metric)?)];
     let mut cpu_us = 0.0;
     for step in 1..=STEPS {
         let phase = cx.phase(&format!("step-{}", step * STEP));
+        // From a sample before to a sample after, however slow the sampler is.
+        cx.fresh().await?;
         fill(store, (step - 1) * STEP, step * STEP).await?;
         tokio::time::sleep(QUIET).await;
+        cx.fresh().await?;
         let samples = phase.end();
         cpu_us += growth(&samples, Metric::CpuUsed)?;
         let objects = (step * STEP) as f64;
