@@ -128,7 +128,7 @@ async fn serve(
     cancel: &Cancel,
     sampler: Option<&Sampling>,
 ) -> (Outcome, Option<String>) {
-    let name = if cluster.was_there() {
+    let name = if cluster.start_unseen().is_some() {
         "reach/connect"
     } else {
         "cold_start/boot"
@@ -171,13 +171,9 @@ async fn serve(
         ..ready
     };
     let counted = cluster.counted_since_start().await;
-    let boot = boot.end();
-    if cluster.was_there() {
-        cold_start::not_seen(sink);
-    } else if let Some(why) = cluster.restored() {
-        cold_start::skip(sink, why);
-    } else {
-        cold_start::record(cluster, sink, &ready, &boot, counted);
+    match cluster.start_unseen() {
+        None => cold_start::record(cluster, sink, &ready, &boot.end(), counted),
+        Some(why) => cold_start::skip(cluster, sink, &ready, why),
     }
     if let Err(error) = cluster.served().await {
         sink.warn(format!("{error:#}"));

@@ -1,10 +1,12 @@
 //! What a run leaves when it ends in any way: nothing, after a sweep; and nothing of anybody else's is touched.
 //!
 //! `ASSAY_KILLS` is the number of random kills (5), `ASSAY_SEED` their seed. `ASSAY_TEST_K3S=/path/to/k3s` with `--ignored` runs the
-//! same on a real K3s. Needs root, for cgroups and namespaces; says so and passes where there is none.
+//! same on a real K3s. Most need root, for cgroups and namespaces, and are ignored unless asked for.
 
 #[path = "lifecycle/bystander.rs"]
 mod bystander;
+#[path = "lifecycle/existing.rs"]
+mod existing;
 #[path = "lifecycle/held.rs"]
 mod held;
 #[path = "lifecycle/interrupt.rs"]

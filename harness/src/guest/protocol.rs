@@ -1,6 +1,6 @@
 //! The frames between assay and the agent in the guest. The other side is `fixtures/guest/agent.pl`.
 //!
-//! A frame is the magic `ASY1`, then kind, id, length and byte sum of the body (`u32`, big endian), then the body: fields,
+//! A frame is the magic `ASY1`, then kind, id, length and sum of the body (`u32`, big endian), then the body: fields,
 //! each a `u32` length and its bytes. What is no frame is skipped: half of one stays in the port when either side goes.
 
 /// Bytes of a body that either side accepts.
@@ -82,11 +82,16 @@ impl Frame {
     }
 }
 
-/// Perl's `unpack '%32C*'`: fast there, where a CRC would be a loop.
+/// The sum of the words, the last filled up with zeros: Perl's `unpack '%32N*'`, fast there, where a CRC would be a loop.
 fn sum(bytes: &[u8]) -> u32 {
+    let word = |chunk: &[u8]| {
+        let mut word = [0; 4];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u32::from_be_bytes(word)
+    };
     bytes
-        .iter()
-        .fold(0, |sum, byte| sum.wrapping_add(u32::from(*byte)))
+        .chunks(4)
+        .fold(0, |sum: u32, chunk| sum.wrapping_add(word(chunk)))
 }
 
 /// Finds frames in what arrives.

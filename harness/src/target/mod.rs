@@ -123,10 +123,6 @@ pub trait Cluster: Send + Sync {
     fn log(&self) -> &std::path::Path;
     /// The moment at which the server was executed.
     fn started(&self) -> Instant;
-    /// Whether it ran before assay came, so that its start was not seen.
-    fn was_there(&self) -> bool {
-        false
-    }
     /// Why nothing of it is sampled, where nothing is.
     fn unsampled(&self) -> Option<&str> {
         None
@@ -150,9 +146,13 @@ pub trait Cluster: Send + Sync {
     fn thrash(&self, _silent_since: Instant) -> Option<Thrash> {
         None
     }
-    /// Why there is no cold start to measure, where the server was not started but restored.
-    fn restored(&self) -> Option<&str> {
+    /// Why there is no cold start to measure, where the server was there already, or was restored.
+    fn start_unseen(&self) -> Option<&str> {
         None
+    }
+    /// Whether it was restored from a saved state, at the moment that [`Cluster::started`] tells.
+    fn restored(&self) -> bool {
+        false
     }
     /// Waits between two looks at a server that starts. A place with a clock of its own paces looks by that, so that
     /// how often it is asked does not depend on how fast this host is.
@@ -269,10 +269,10 @@ pub struct TargetKind {
 /// The options of all targets; each target's file owns its own.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TargetArgs {
-    /// Of the target `qemu`.
+    /// The emulated machine.
     #[command(flatten)]
     pub qemu: qemu::QemuArgs,
-    /// Of the target `existing`.
+    /// The cluster that is there already.
     #[command(flatten)]
     pub existing: existing::ExistingArgs,
 }

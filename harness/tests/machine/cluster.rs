@@ -262,7 +262,7 @@ fn saved() -> Outcome {
         };
         let first = Provisioned::of(&target).await?;
         let client = first.client().await?;
-        if first.cluster.restored().is_none() {
+        if first.cluster.start_unseen().is_none() {
             client.create("/registry/saved", b"x".to_vec(), 0).await?;
             first.cluster.served().await?;
             // The machine goes on after it was saved.
@@ -272,7 +272,7 @@ fn saved() -> Outcome {
         first.gone().await?;
         let second = Provisioned::of(&target).await?;
         ensure!(
-            second.cluster.restored().is_some(),
+            second.cluster.start_unseen().is_some(),
             "it was booted: {:?}",
             second.cluster.facts()
         );

@@ -87,8 +87,8 @@ impl Cluster for ExistingCluster {
         &self.command
     }
 
-    fn was_there(&self) -> bool {
-        true
+    fn start_unseen(&self) -> Option<&str> {
+        Some("the cluster was there already, so that its start was not seen")
     }
 
     fn unsampled(&self) -> Option<&str> {

@@ -177,6 +177,10 @@ impl Cluster for QemuCluster {
         self.evidence.of(self.size, self.part_of_a_cpu)
     }
 
+    fn sample_period(&self) -> Duration {
+        self.constant.sample_period()
+    }
+
     fn thrash(&self, silent_since: Instant) -> Option<Thrash> {
         self.evidence.thrash(silent_since)
     }
@@ -211,7 +215,11 @@ impl Cluster for QemuCluster {
         .boxed()
     }
 
-    fn restored(&self) -> Option<&str> {
+    fn restored(&self) -> bool {
+        self.restored
+    }
+
+    fn start_unseen(&self) -> Option<&str> {
         self.restored
             .then_some("the server was restored from a saved state, so it had no cold start")
     }

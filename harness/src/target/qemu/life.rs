@@ -74,6 +74,11 @@ impl Constant {
         self.time == TimeMode::Counted
     }
 
+    /// How often there are new samples of it.
+    pub fn sample_period(&self) -> Duration {
+        super::parts::sample_period(self.time)
+    }
+
     /// Starts the server, and tells its end when nobody asked for it.
     pub async fn start(&self, machine: &Machine, control: &Control) -> Result<Start> {
         let counted = if self.counted() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
@@ -152,6 +152,15 @@ async fn programs(target: &QemuTarget, cell: &Cell) -> Result<Option<PathBuf>, G
         return Ok(None);
     }
     programs_image(&target.cache, &programs).await.map(Some)
+}
+
+/// How often the guest's samples come on this host's clock, at the slowest: a busy host delays a guest, and one that
+/// counts its instructions runs several times slower than its clock.
+pub(super) fn sample_period(time: TimeMode) -> Duration {
+    Duration::from_millis(match time {
+        TimeMode::Free => u64::from(SAMPLE_EVERY_MS) * 3,
+        TimeMode::Counted => u64::from(COUNTED_SAMPLE_EVERY_MS) * 20,
+    })
 }
 
 /// Words of the kernel's command line.

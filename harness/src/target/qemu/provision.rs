@@ -271,14 +271,14 @@ impl Connected {
 /// How the server is reached from here.
 fn access(server: &Server, control: &Control, cell: &Cell, network: &Network) -> Result<Access> {
     Ok(match &server.access {
-        Access::Kubeconfig { path, url, context } => {
+        Access::Kubeconfig { path, context, url } => {
             let here = cell.work.join("kubeconfig");
             follow::kubeconfig(control.clone(), path, &here);
             let own = format!("https://{}:6443", network.guest());
             let url = url.as_ref().unwrap_or(&own);
             Access::Kubeconfig {
-                path: here,
                 context: context.clone(),
+                path: here,
                 url: Some(network.url_from_here(url)?),
             }
         }
