@@ -218,7 +218,7 @@ impl Connected {
         } = self;
         let network = machine.network();
         let server = server::plan(cell, network.guest(), &parts.binaries);
-        let access = access(&server, &control, cell, network)?;
+        let access = access(&server, &control, target.time, cell, network)?;
         let etcd_metrics = server.etcd_metrics.as_deref();
         let etcd_metrics = etcd_metrics
             .map(|url| network.url_from_here(url))
@@ -244,7 +244,7 @@ impl Connected {
             },
         };
         let log = cell.logs.join("server.log");
-        let follower = LogFollower::start(control.clone(), SERVER_LOG, log.clone());
+        let follower = LogFollower::start(control.clone(), target.time, SERVER_LOG, log.clone());
         Ok(Running {
             life: Life {
                 machine,
@@ -269,11 +269,17 @@ impl Connected {
 }
 
 /// How the server is reached from here.
-fn access(server: &Server, control: &Control, cell: &Cell, network: &Network) -> Result<Access> {
+fn access(
+    server: &Server,
+    control: &Control,
+    time: TimeMode,
+    cell: &Cell,
+    network: &Network,
+) -> Result<Access> {
     Ok(match &server.access {
         Access::Kubeconfig { path, context, url } => {
             let here = cell.work.join("kubeconfig");
-            follow::kubeconfig(control.clone(), path, &here);
+            follow::kubeconfig(control.clone(), time, path, &here);
             let own = format!("https://{}:6443", network.guest());
             let url = url.as_ref().unwrap_or(&own);
             Access::Kubeconfig {
