@@ -77,6 +77,8 @@ fn milestones(cluster: &dyn Cluster, sink: &CellSink, ready: &Ready, from: &str)
             ReadyWhen::Listening => "listening",
             ReadyWhen::Http200(_) => "ready",
             ReadyWhen::FirstWrite => "first_write",
+            ReadyWhen::Node => "node",
+            ReadyWhen::FirstPod => "first_pod",
         };
         let took = at.saturating_duration_since(cluster.started());
         measure(

@@ -15,6 +15,7 @@ pub mod display;
 pub mod distribution;
 pub mod doctor;
 pub mod drive;
+pub mod engine;
 pub mod guest;
 pub mod host;
 mod internal;

@@ -3,6 +3,8 @@
 //! An open port, a 401 and an existing kubeconfig are not readiness (K3s shows all three seconds before it
 //! serves), so the last condition is a write that was served and read back.
 
+mod node;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -60,6 +62,17 @@ pub async fn wait(
                     .as_ref()
                     .context("failed to write: the port was not awaited first")?;
                 first_write(cluster, access, run, &note).await?;
+            }
+            (ReadyWhen::Node | ReadyWhen::FirstPod, _) => {
+                let Some(Access::Kubernetes(api)) = &access else {
+                    bail!(
+                        "failed to wait for a node: the port of a Kubernetes API was not awaited first"
+                    );
+                };
+                match condition {
+                    ReadyWhen::Node => node::takes_pods(api, &note).await,
+                    _ => node::first_pod(api, run, &note).await,
+                }
             }
         }
         milestones.push((*condition, Instant::now()));

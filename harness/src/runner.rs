@@ -9,8 +9,9 @@ use reports::event::{CellSpec, EventKind};
 use reports::outcome::Outcome;
 
 use crate::cancel::Cancel;
-use crate::cell::Cell;
+use crate::cell::{Cell, Shape};
 use crate::cold_start;
+use crate::distribution::ReadyWhen;
 use crate::drive::{Driven, drive};
 use crate::journal::CellSink;
 use crate::observer::SamplerCost;
@@ -135,8 +136,11 @@ async fn serve(
     };
     let boot = Phase::begin(sink, tap, "footprint", name);
     let last_seen = Mutex::new("nothing yet".to_owned());
-    let conditions = planned.distribution.ready_when();
-    let waited = ready::wait(cluster, conditions, &settings.run, &last_seen);
+    let mut conditions = planned.distribution.ready_when().to_vec();
+    if planned.shape == Shape::Node {
+        conditions.extend([ReadyWhen::Node, ReadyWhen::FirstPod]);
+    }
+    let waited = ready::wait(cluster, &conditions, &settings.run, &last_seen);
     let ready = tokio::select! {
         () = cancel.cancelled() => return (Outcome::Errored, Some("interrupted while the server started".into())),
         exit = cluster.ended() => {
@@ -233,6 +237,9 @@ async fn serve(
     result
 }
 
+/// How long after a server fell silent its end may still become known.
+const DEATH_KNOWN_WITHIN: Duration = Duration::from_secs(3);
+
 /// How the hold period went.
 enum Held {
     /// The server answered at its end.
@@ -279,19 +286,20 @@ async fn hold(
     }
     let still =
         tokio::time::timeout(Duration::from_secs(10), crate::drive::still_serving(access)).await;
-    match still {
-        Ok(Ok(())) => Held::Served,
-        Ok(Err(error)) => {
-            sink.warn(format!(
-                "the server did not answer at the end of the hold period: {error:#}"
-            ));
-            Held::Silent
-        }
-        Err(_) => {
-            sink.warn("the server did not answer within 10 s at the end of the hold period");
-            Held::Silent
-        }
+    let how = match still {
+        Ok(Ok(())) => return Held::Served,
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(_) => "not within 10 s".to_owned(),
+    };
+    // Its end may be known a little later than its silence: an engine tells it when it has cleaned up.
+    if let Ok(exit) = tokio::time::timeout(DEATH_KNOWN_WITHIN, cluster.ended()).await {
+        died(cluster, sink, &exit);
+        return Held::Died;
     }
+    sink.warn(format!(
+        "the server did not answer at the end of the hold period: {how}"
+    ));
+    Held::Silent
 }
 
 /// A running sampler and the switch of its rate.

@@ -6,6 +6,7 @@
 //! Process Constraint"; the root is exempt).
 
 mod detect;
+mod found;
 mod procs;
 mod readings;
 mod remove;
@@ -34,14 +35,18 @@ pub struct Refused(pub String);
 pub struct Cgroup {
     name: String,
     hierarchy: Hierarchy,
+    /// The part of its path that is nobody else's: its own name, or the id of the container whose it is.
+    mark: String,
 }
 
 impl Cgroup {
     /// Plans a cgroup of this name; makes nothing.
     #[must_use]
     pub fn plan(hierarchy: &Hierarchy, id: &str) -> Self {
+        let name = format!("{PREFIX}{id}");
         Self {
-            name: format!("{PREFIX}{id}"),
+            mark: name.clone(),
+            name,
             hierarchy: hierarchy.clone(),
         }
     }
@@ -121,7 +126,9 @@ impl Cgroup {
     #[must_use]
     pub fn holds(&self, pid: i32) -> Option<bool> {
         let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-        Some(self.is_in(&text))
+        // A process that has ended and waits to be reaped is shown at the root, wherever it was.
+        let alive = procs::is_running(pid)?;
+        alive.then(|| self.is_in(&text))
     }
 
     fn is_in(&self, proc_cgroup: &str) -> bool {
@@ -135,9 +142,10 @@ impl Cgroup {
                 fields
                     .next()
                     .is_some_and(|names| names.split(',').any(|name| name == *controller))
-                    && fields
-                        .next()
-                        .is_some_and(|path| path.split('/').any(|part| part == self.name))
+                    && fields.next().is_some_and(|path| {
+                        path.split('/')
+                            .any(|part| found::is_marked(part, &self.mark))
+                    })
             })
         })
     }

@@ -35,6 +35,18 @@ pub fn beneath(folder: &Path) -> Vec<i32> {
     pids
 }
 
+/// Whether a process runs or sleeps, rather than being dead and waiting to be reaped (field 3 of
+/// `/proc/<pid>/stat`, proc(5)); `None`: there is none.
+pub(super) fn is_running(pid: i32) -> Option<bool> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let state = text
+        .get(text.rfind(')')? + 1..)?
+        .trim_start()
+        .chars()
+        .next()?;
+    Some(!matches!(state, 'Z' | 'X' | 'x'))
+}
+
 /// Kills everything in a folder and beneath it: `cgroup.kill` on v2 (Linux 5.14), else one by one, each checked
 /// to be still inside after its pidfd was opened. One round; the caller repeats until it is empty.
 pub fn kill_all(folder: &Path, each: Duration) {

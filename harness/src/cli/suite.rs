@@ -30,7 +30,7 @@ use crate::target::{TARGETS, Target, TargetArgs};
 pub(super) struct Args {
     /// all, conformance, datastore or footprint.
     suite: String,
-    /// Where the cluster is made: native, or existing for one that is there already.
+    /// Where the cluster is made: native, docker, qemu, or existing for one that is there already.
     #[arg(long, default_value = "native")]
     target: String,
     /// auto, k3s, reference or etcd. auto is K3s where it can be had, else the built-in specimen.

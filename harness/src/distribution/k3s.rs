@@ -1,9 +1,11 @@
-//! K3s as a control plane without agent: API server, controller manager, scheduler and datastore in one
-//! process, no kubelet, hence no images. Only flags that v1.21 and the newest know; the helm controller stays
+//! K3s, as a control plane without agent (API server, controller manager, scheduler and datastore in one process, no
+//! kubelet, hence no images) or as a whole node with the network plugins of its place. Only flags that v1.21 and the newest know; the helm controller stays
 //! on, for the flag that turns it off came after v1.21.2.
 
+use crate::cell::Shape;
 use crate::distribution::{
-    Access, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec, Surface,
+    Access, ArtifactNeed, CommandLine, Datastore, Distribution, PROBE_IMAGE, ReadyWhen, ServerSpec,
+    Surface,
 };
 
 /// The distribution that assay exists for.
@@ -28,6 +30,10 @@ impl Distribution for K3s {
         &[Datastore::Sqlite, Datastore::Etcd]
     }
 
+    fn shapes(&self) -> &'static [Shape] {
+        &[Shape::ControlPlane, Shape::Node]
+    }
+
     fn artifacts(&self) -> &'static [ArtifactNeed] {
         &[ArtifactNeed {
             name: "k3s",
@@ -39,7 +45,6 @@ impl Distribution for K3s {
         let data = spec.data_dir.display().to_string();
         let mut args: Vec<String> = [
             "server",
-            "--disable-agent",
             "--disable",
             DISABLED,
             "--disable-cloud-controller",
@@ -47,6 +52,13 @@ impl Distribution for K3s {
         ]
         .map(str::to_owned)
         .to_vec();
+        match spec.shape {
+            Shape::ControlPlane => args.push("--disable-agent".into()),
+            // Offline: the one image that there is, and a network that needs no plugin of K3s's own bundle.
+            Shape::Node => args.extend(
+                ["--flannel-backend", "none", "--pause-image", PROBE_IMAGE].map(str::to_owned),
+            ),
+        }
         args.extend(["--data-dir".into(), data.clone()]);
         args.extend([
             "--write-kubeconfig".into(),

@@ -91,6 +91,10 @@ pub enum Access {
     },
 }
 
+/// The image that targets side-load into nodes: one static busybox, for the pods' own first process and for assay's
+/// probes. Nothing is pulled.
+pub const PROBE_IMAGE: &str = "docker.io/assay/probe:1";
+
 /// A condition of readiness; a distribution lists them in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadyWhen {
@@ -100,6 +104,10 @@ pub enum ReadyWhen {
     Http200(&'static str),
     /// A first write (a ConfigMap, or an etcd key) was served and read back.
     FirstWrite,
+    /// A node is Ready and takes pods. Awaited of every node, whatever its distribution lists.
+    Node,
+    /// A first pod, of [`PROBE_IMAGE`], runs. Awaited of every node, whatever its distribution lists.
+    FirstPod,
 }
 
 /// A binary that a distribution needs.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
 use super::args::{DoctorArgs, DoctorFormat};
 use super::view::{Binary, Engine, Facts, HostView};
@@ -14,6 +14,7 @@ use crate::artifact::progress::on_stderr;
 use crate::artifact::{
     Arch, Cache, K3sRequest, Progress, Resolved, find_k3s, k3s_reachable, resolve_etcd,
 };
+use crate::engine;
 
 /// How long a container engine may take to answer.
 const ENGINE_DEADLINE: Duration = Duration::from_secs(2);
@@ -167,19 +168,13 @@ fn disks() -> Vec<(String, u64)> {
 
 /// Asks the engine itself, as `docker info` would.
 async fn look_for_engine() -> Engine {
-    let address = std::env::var("DOCKER_HOST")
-        .ok()
-        .filter(|value| !value.is_empty());
-    let address = address.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
-    let asked = async {
-        match address.split_once("://") {
-            Some(("unix", path)) => ping(UnixStream::connect(path).await?).await,
-            Some(("tcp" | "http", host)) => {
-                ping(TcpStream::connect(host.trim_end_matches('/')).await?).await
-            }
-            _ => Err(std::io::Error::other("this kind of address is not probed")),
-        }
+    let address = engine::address();
+    let socket = match engine::look(&address) {
+        Ok(socket) => socket,
+        Err(none) if none.absent => return Engine::Silent(none.reason),
+        Err(none) => return Engine::Unusable(none.to_string()),
     };
+    let asked = async { ping(UnixStream::connect(socket).await?).await };
     match tokio::time::timeout(ENGINE_DEADLINE, asked).await {
         Ok(Ok(true)) => Engine::Answers(address),
         Ok(Ok(false)) => Engine::Silent(format!("what listens at {address} is no Docker engine")),

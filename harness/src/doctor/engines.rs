@@ -25,6 +25,7 @@ pub(super) const CHECKS: &[HostCheck] = &[
 fn docker(host: &HostView) -> Probed {
     let reason = match &host.facts.engine {
         Engine::Answers(address) => return Probed::ok(format!("answers at {address}")),
+        Engine::Unusable(reason) => return Probed::missing(reason.clone()),
         Engine::Silent(reason) => reason,
     };
     if host.has_program("dockerd") {
@@ -33,7 +34,11 @@ fn docker(host: &HostView) -> Probed {
             command: start,
             needs_root: true,
         });
-        let how = if fix.is_some() { "" } else { "; start dockerd" };
+        let how = if fix.is_some() {
+            ""
+        } else {
+            "; start it: run `dockerd` as root"
+        };
         return Probed::missing(format!("installed, but {reason}{how}")).with_fix(fix);
     }
     let client = if host.has_program("docker") {

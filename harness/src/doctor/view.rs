@@ -21,6 +21,8 @@ pub enum Engine {
     Answers(String),
     /// There is a socket that does not answer, or none: in words.
     Silent(String),
+    /// There is one that cannot be used from here: in words, with what to do.
+    Unusable(String),
 }
 
 /// What cannot be read from a file in a fixture tree.

@@ -9,7 +9,7 @@ use reports::event::Host;
 
 use crate::cgroup::{self, Layout};
 
-pub use rights::Rights;
+pub use rights::{Rights, bounding_capabilities};
 
 /// The host as probed.
 #[derive(Debug, Clone)]

@@ -82,6 +82,20 @@ pub(crate) fn connect(link: LinkName, peer: u32) -> Result<Subnet> {
     })
 }
 
+/// A /30 that no interface and no route of this host uses, from a starting point on. Nothing marks it as taken: the
+/// caller must try, and come back with another start if it was too late. Blocks.
+///
+/// # Errors
+/// When the kernel does not answer, or the whole range is in use.
+pub(crate) fn free_subnet(start: u32) -> Result<Subnet> {
+    super::on_a_thread(move || {
+        talk(|handle| async move {
+            Subnet::choose(start, &in_use(&handle).await?)
+                .context("failed to find a free /30 in 198.18.0.0/15; run `assay sweep`")
+        })
+    })
+}
+
 pub(super) fn lock_file() -> Result<File> {
     let folder = ["/run/lock", "/var/lock"]
         .into_iter()

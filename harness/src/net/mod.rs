@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 pub use link::LinkName;
-pub(crate) use link::{configure_inside, connect};
+pub(crate) use link::{configure_inside, connect, free_subnet};
 pub use subnet::Subnet;
 pub(crate) use tap::{Claim, claim};
 

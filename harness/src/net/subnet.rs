@@ -1,5 +1,6 @@
 //! The /30 of a cell: the host's address, the cell's address.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,13 @@ impl Subnet {
     }
 }
 
+/// As an engine's API wants it: `198.18.0.0/30`.
+impl fmt::Display for Subnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", Ipv4Addr::from(self.network()), Self::PREFIX)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +76,7 @@ mod tests {
         let first = Subnet::choose(0, &[]).unwrap();
         assert_eq!(first.host(), Ipv4Addr::new(198, 18, 0, 1));
         assert_eq!(first.cell(), Ipv4Addr::new(198, 18, 0, 2));
+        assert_eq!(first.to_string(), "198.18.0.0/30");
         let second = Subnet::choose(0, &[(first.host(), 30)]).unwrap();
         assert_eq!(second.host(), Ipv4Addr::new(198, 18, 0, 5));
         let half = (Ipv4Addr::new(198, 18, 0, 0), 16);

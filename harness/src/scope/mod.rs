@@ -60,9 +60,25 @@ pub enum Resource {
         /// Its name; its hardware address follows from it (see [`crate::net::LinkName`]).
         name: String,
     },
+    /// What a container engine holds: a container, a network or an image.
+    Engine(crate::engine::Held),
 }
 
 impl Resource {
+    /// Whether it is still there, and still the same, after a reboot. A pid, a cgroup or an interface of that name
+    /// is someone else's by then.
+    fn outlives_a_boot(&self) -> bool {
+        matches!(
+            self,
+            Self::Folder { .. } | Self::Engine(_) | Self::Objects { .. }
+        )
+    }
+
+    /// Whether someone else makes it, who may do so after its owner has died.
+    fn may_appear_late(&self) -> bool {
+        matches!(self, Self::Engine(_))
+    }
+
     /// Names it for people, in a few words.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -77,6 +93,7 @@ impl Resource {
                 kubeconfig.display()
             ),
             Self::Interface { name } => format!("network interface {name}"),
+            Self::Engine(held) => held.to_string(),
         }
     }
 }

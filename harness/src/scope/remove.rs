@@ -29,6 +29,7 @@ pub(super) fn remove(work: &Path, resource: &Resource) -> Result<bool, String> {
             run,
         } => crate::target::existing::remove_objects(kubeconfig, context.as_deref(), run),
         Resource::Interface { name } => crate::net::remove_interface(name),
+        Resource::Engine(held) => crate::engine::remove(held),
         Resource::Folder { path } => {
             let there = std::fs::symlink_metadata(path).is_ok();
             remove_work_folder(work, path).map(|()| there)

@@ -8,10 +8,17 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::ledger::{Ledger, is_held, remove_unborn};
 use super::remove::remove;
-use super::{Resource, StateDir, boot_id};
+use super::{StateDir, boot_id};
 
 /// How long another sweep may hold the lock.
 const TURN_WITHIN: Duration = Duration::from_secs(60);
+
+/// A container engine finishes what its dead client asked of it: an image that was sent just before may appear after
+/// the sweep looked. So long it is looked for, in a run that wrote its ledger within [`LATELY`].
+const LATE_WITHIN: Duration = Duration::from_secs(15);
+const LATELY: Duration = Duration::from_secs(60);
+/// Between two looks; only spares the engine.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What a sweep did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,12 +82,24 @@ fn sweep_ledger(dir: &StateDir, path: &Path, report: &mut SweepReport) {
         .as_ref()
         .is_some_and(|o| o.boot_id == boot_id());
     let mut stayed = false;
+    let end = Instant::now() + LATE_WITHIN;
+    let died_lately = std::fs::metadata(path)
+        .and_then(|about| about.modified())
+        .ok()
+        .and_then(|at| at.elapsed().ok())
+        .is_none_or(|ago| ago < LATELY);
     for resource in ledger.standing.iter().rev() {
-        // Only folders and a cluster's objects outlive a boot; a pid, a cgroup or an interface of that name is someone else's by now.
-        if !same_boot && !matches!(resource, Resource::Folder { .. } | Resource::Objects { .. }) {
+        if !same_boot && !resource.outlives_a_boot() {
             continue;
         }
-        match remove(&dir.work(), resource) {
+        let removed = || remove(&dir.work(), resource);
+        let mut gone = removed();
+        while died_lately && resource.may_appear_late() && gone == Ok(false) && Instant::now() < end
+        {
+            std::thread::sleep(LOOK_EVERY);
+            gone = removed();
+        }
+        match gone {
             Ok(true) => report.removed.push(resource.describe()),
             Ok(false) => {}
             Err(reason) => {

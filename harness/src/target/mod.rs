@@ -1,6 +1,7 @@
 //! Targets: places where a cluster is made.
 
 mod disk;
+pub mod docker;
 pub mod existing;
 pub mod native;
 pub mod qemu;
@@ -269,6 +270,9 @@ pub struct TargetKind {
 /// The options of all targets; each target's file owns its own.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TargetArgs {
+    /// The container engine.
+    #[command(flatten)]
+    pub docker: docker::DockerArgs,
     /// The emulated machine.
     #[command(flatten)]
     pub qemu: qemu::QemuArgs,
@@ -278,4 +282,4 @@ pub struct TargetArgs {
 }
 
 /// The targets that exist.
-pub static TARGETS: &[TargetKind] = &[native::KIND, qemu::KIND, existing::KIND];
+pub static TARGETS: &[TargetKind] = &[native::KIND, docker::KIND, qemu::KIND, existing::KIND];

@@ -176,6 +176,7 @@ pub fn all_gone<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Result
             Resource::Interface { name } => {
                 std::path::Path::new("/sys/class/net").join(name).exists()
             }
+            Resource::Engine(held) => anyhow::bail!("{held} was not made natively"),
         };
         ensure!(!there, "{} is still there", resource.describe());
     }

@@ -229,6 +229,14 @@ fn each_package_manager_has_its_own_words() {
 }
 
 #[test]
+fn an_engine_that_cannot_be_used_is_not_mended_by_installing_one() {
+    let mut host = MadeUp::well();
+    host.view.facts.engine = Engine::Unusable("it may not be used; run as root".into());
+    assert_eq!(host.fix("docker"), None);
+    assert_eq!(host.finding("docker").state, State::Missing);
+}
+
+#[test]
 fn a_docker_client_without_an_engine_is_not_docker() {
     let mut host = MadeUp::well();
     host.view.facts.engine =
@@ -241,7 +249,7 @@ fn a_docker_client_without_an_engine_is_not_docker() {
     assert!(host.finding("docker").detail.starts_with("only the client"));
     host.put("usr/bin/dockerd", "");
     assert_eq!(host.fix("docker"), None);
-    assert!(host.finding("docker").detail.ends_with("start dockerd"));
+    assert!(host.finding("docker").detail.ends_with("`dockerd` as root"));
     host.put("run/systemd/system/x", "");
     assert_eq!(
         host.fix("docker").as_deref(),

@@ -131,7 +131,7 @@ async fn launch(
 /// Drops a program's pages from the page cache, so that the cell pays for what it maps: such pages are charged to
 /// the cgroup that touches them first, and about 120 MiB of K3s would otherwise be charged to whoever copied,
 /// hashed or ran it before. Pages that another process has mapped stay, as in a second cell of the same binary.
-fn forget_cached(program: &Path) {
+pub(in crate::target) fn forget_cached(program: &Path) {
     if let Ok(file) = std::fs::File::open(program) {
         // Only clean pages go; a binary that was just downloaded is not on disk yet.
         let _ = file.sync_data();

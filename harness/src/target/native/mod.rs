@@ -33,7 +33,9 @@ use crate::target::{Cluster, ProvisionError, Target, TargetKind, Timing};
 pub(super) use holdings::Holdings;
 pub(crate) use init::init;
 pub(crate) use keeper::keeper;
+pub(super) use launch::forget_cached;
 pub(crate) use observe::descendants;
+pub(super) use observe::memory_of;
 
 pub(crate) const KEEPER: &str = "__keeper";
 pub(crate) const INIT: &str = "__init";

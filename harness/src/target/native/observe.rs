@@ -35,7 +35,7 @@ fn parent_of(pid: i32) -> Option<i32> {
 
 /// The memory of processes, those left out that ended meanwhile. `smaps_rollup` costs about 2 ms for a server
 /// of 500 MiB and holds its memory-map lock for that long, hence never in the sampling loop.
-pub(super) fn memory_of(pids: &[i32]) -> Vec<ProcessMemory> {
+pub(in crate::target) fn memory_of(pids: &[i32]) -> Vec<ProcessMemory> {
     pids.iter()
         .filter_map(|pid| {
             let folder = Path::new("/proc").join(pid.to_string());

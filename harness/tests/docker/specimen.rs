@@ -1,0 +1,233 @@
+//! This very program as a distribution, and a run to keep it in.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use harness::cell::{Cell, Shape};
+use harness::distribution::{
+    Access, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec, Surface,
+};
+use harness::engine::bollard::Docker;
+use harness::engine::bollard::query_parameters::ListContainersOptionsBuilder;
+use harness::engine::{Held, LABEL, What};
+use harness::scope::{Resource, Scope};
+use harness::target::docker::DockerTarget;
+use harness::target::{Cluster, ProvisionError, Target};
+use reports::budget::Budget;
+
+/// No test may hang: generous, since it bounds and does not measure.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// This program with arguments. `{address}` and `{data}` are replaced.
+struct Probe {
+    args: Vec<String>,
+}
+
+impl Distribution for Probe {
+    fn name(&self) -> &'static str {
+        "probe"
+    }
+    fn surfaces(&self) -> &'static [Surface] {
+        &[]
+    }
+    fn datastores(&self) -> &'static [Datastore] {
+        &[Datastore::Sqlite]
+    }
+    fn artifacts(&self) -> &'static [ArtifactNeed] {
+        &[ArtifactNeed {
+            name: "probe",
+            only_for: None,
+        }]
+    }
+    fn server(&self, spec: &ServerSpec<'_>) -> CommandLine {
+        let fill = |text: &String| {
+            text.replace("{address}", &spec.address.to_string())
+                .replace("{data}", &spec.data_dir.to_string_lossy())
+        };
+        CommandLine {
+            program: spec.binaries["probe"].clone(),
+            args: self.args.iter().map(fill).collect(),
+            env: vec![("ASSAY_TEST".into(), "yes".into())],
+        }
+    }
+    fn access(&self, spec: &ServerSpec<'_>) -> Access {
+        Access::Etcd {
+            url: format!("http://{}:7000", spec.address),
+        }
+    }
+    fn ready_when(&self) -> &'static [ReadyWhen] {
+        &[ReadyWhen::Listening]
+    }
+    fn database_paths(&self, _: Datastore) -> &'static [&'static str] {
+        &[]
+    }
+    fn etcd_metrics(&self, _: &ServerSpec<'_>) -> Option<String> {
+        None
+    }
+}
+
+/// A run with a state folder of its own.
+pub struct Run {
+    pub state: PathBuf,
+    pub scope: Scope,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Run {
+    pub fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut run = Self::at(folder.path().to_owned())?;
+        run._folder = Some(folder);
+        Ok(run)
+    }
+
+    pub fn at(state: PathBuf) -> Result<Self> {
+        // A run's id is in labels, so that tests that run at once must not share it.
+        let scope = Scope::open(&state, &format!("run-{}", uuid::Uuid::new_v4().simple()))?;
+        Ok(Self {
+            state,
+            scope,
+            _folder: None,
+        })
+    }
+
+    pub fn cell(&self, args: &[&str], budget: Budget) -> Result<Cell> {
+        let nth = uuid::Uuid::new_v4().as_fields().0;
+        let logs = self.state.join(format!("logs-{nth:x}"));
+        std::fs::create_dir_all(&logs)?;
+        let probe = Probe {
+            args: args.iter().map(ToString::to_string).collect(),
+        };
+        Ok(Cell {
+            id: format!("docker-probe-{nth:x}"),
+            distribution: Box::leak(Box::new(probe)),
+            datastore: Datastore::Sqlite,
+            shape: Shape::ControlPlane,
+            env: Vec::new(),
+            budget,
+            binaries: BTreeMap::from([("probe", std::env::current_exe()?)]),
+            work: self.scope.work().join(format!("{nth:x}")),
+            keep: false,
+            logs,
+        })
+    }
+
+    pub async fn start(&self, args: &[&str], budget: Budget) -> Result<Box<dyn Cluster>> {
+        self.start_on(&DockerTarget::default(), args, budget).await
+    }
+
+    pub async fn start_on(
+        &self,
+        target: &DockerTarget,
+        args: &[&str],
+        budget: Budget,
+    ) -> Result<Box<dyn Cluster>> {
+        let cell = self.cell(args, budget)?;
+        let provisioning = target.provision(&cell, &self.scope);
+        Ok(tokio::time::timeout(DEADLINE, provisioning).await??)
+    }
+
+    /// Why a cell cannot be provisioned, and whether that skips it. Everything made for it must be gone.
+    pub async fn refusal(&self, cell: &Cell) -> Result<(String, bool)> {
+        let refused = match DockerTarget::default().provision(cell, &self.scope).await {
+            Ok(cluster) => {
+                cluster.destroy().await;
+                bail!("it was started");
+            }
+            Err(ProvisionError::Failed(error)) => (format!("{error:#}"), false),
+            Err(ProvisionError::Unavailable(reason)) => (reason, true),
+        };
+        self.nothing_stands()?;
+        Ok(refused)
+    }
+
+    pub fn nothing_stands(&self) -> Result<()> {
+        let standing = self.scope.standing();
+        ensure!(standing.is_empty(), "still in the ledger: {standing:?}");
+        ensure!(
+            std::fs::read_dir(self.scope.work())?.count() == 0,
+            "work folders stayed"
+        );
+        Ok(())
+    }
+}
+
+/// A client of the engine at an address, asked without assay's help.
+pub fn client(address: &str) -> Result<Docker> {
+    let path = address.strip_prefix("unix://").context("no socket")?;
+    Ok(Docker::connect_with_unix(
+        path,
+        60,
+        harness::engine::bollard::API_DEFAULT_VERSION,
+    )?)
+}
+
+/// Whether any of these is still there, asked of the engine itself, and whether anything has the run's label.
+pub async fn all_gone(docker: &Docker, resources: &[Resource]) -> Result<()> {
+    for resource in resources {
+        let there = match resource {
+            Resource::Engine(held) => is_there(docker, held).await,
+            Resource::Folder { path } => path.exists(),
+            Resource::Process {
+                pid, start_ticks, ..
+            } => harness::scope::start_ticks(*pid) == Some(*start_ticks),
+            other => bail!("{} was not made in an engine", other.describe()),
+        };
+        ensure!(!there, "{} is still there", resource.describe());
+    }
+    for run in resources.iter().filter_map(|resource| match resource {
+        Resource::Engine(held) => Some(&held.run),
+        _ => None,
+    }) {
+        let filters = std::collections::HashMap::from([("label", vec![format!("{LABEL}={run}")])]);
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let left = docker.list_containers(Some(options)).await?;
+        ensure!(left.is_empty(), "still labelled with the run: {left:?}");
+    }
+    Ok(())
+}
+
+async fn is_there(docker: &Docker, held: &Held) -> bool {
+    match held.what {
+        What::Container => docker.inspect_container(&held.name, None).await.is_ok(),
+        What::Network => docker.inspect_network(&held.name, None).await.is_ok(),
+        What::Image => docker.inspect_image(&held.name).await.is_ok(),
+    }
+}
+
+/// Waits until something holds. The pause only spares the CPU.
+pub async fn until<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> Result<T> {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(value) = holds() {
+            return Ok(value);
+        }
+        ensure!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until the log has a line that begins so; returns the rest of that line.
+pub async fn logged(log: &Path, begins: &str) -> Result<String> {
+    until(begins, || {
+        let text = std::fs::read_to_string(log).ok()?;
+        let (line, _) = text.split_once(begins)?.1.split_once('\n')?;
+        Some(line.to_owned())
+    })
+    .await
+    .with_context(|| format!("the log says: {:?}", std::fs::read_to_string(log)))
+}
+
+/// Runs a test's future to its end.
+pub fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(future)
+}
