@@ -10,11 +10,12 @@ use super::cluster::{QemuCluster, Running};
 use super::facts::{calibrate, facts};
 use super::follow::{self, LogFollower};
 use super::life::{Constant, Life, Start};
+use super::node;
 use super::parts::{Parts, kernel_args};
 use super::samplers::Source;
 use super::saved::{Order, Saved};
 use super::server::{self, Server};
-use crate::cell::Cell;
+use crate::cell::{Cell, Shape};
 use crate::distribution::Access;
 use crate::guest::{Control, Hello, Samples};
 use crate::machine::{
@@ -140,6 +141,9 @@ async fn booted(
     let machine = Machine::boot(spec, &request, surroundings).await?;
     let (control, hello) = agent(&machine, target.patience()).await?;
     server::make_folder(&control).await?;
+    if cell.shape == Shape::Node {
+        node::prepare(&control, &cell.work).await?;
+    }
     let mut facts = facts(target, &machine, &hello, &parts.images);
     facts.push(("calibration".to_owned(), calibrate(&control).await?));
     let connected = Connected {
