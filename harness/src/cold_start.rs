@@ -21,34 +21,10 @@ pub fn record(
     boot: &PhaseSamples,
     counted: Option<Counted>,
 ) {
+    milestones(cluster, sink, ready, "exec");
     let measure = |name: &str, unit: Unit, value: f64, source: &str| {
-        sink.emit(EventKind::Measurement(Measurement {
-            suite: SUITE.into(),
-            scenario: SCENARIO.into(),
-            name: name.into(),
-            unit,
-            value,
-            labels: Default::default(),
-            samples: None,
-            source: source.into(),
-        }));
+        measure(sink, name, unit, value, source);
     };
-    for (condition, at) in &ready.milestones {
-        let name = match condition {
-            ReadyWhen::Listening => "exec_to_listening",
-            ReadyWhen::Http200(_) => "exec_to_ready",
-            ReadyWhen::FirstWrite => "exec_to_first_write",
-            ReadyWhen::Node => "exec_to_node",
-            ReadyWhen::FirstPod => "exec_to_first_pod",
-        };
-        let took = at.saturating_duration_since(cluster.started());
-        measure(
-            name,
-            Unit::Milliseconds,
-            took.as_secs_f64() * 1e3,
-            "polled from outside",
-        );
-    }
     let newest = |metric| boot.values(metric).last().copied();
     if let Some(used) = newest(Metric::CpuUsed) {
         measure(
@@ -86,9 +62,46 @@ pub fn record(
     finish(sink, Outcome::Passed, None);
 }
 
-/// Records that there was no cold start, and why.
-pub fn skip(sink: &CellSink, why: &str) {
+/// Records that there was no cold start, and why; and how fast a restored server was back, which is another figure.
+pub fn skip(cluster: &dyn Cluster, sink: &CellSink, ready: &Ready, why: &str) {
+    if cluster.restored() {
+        milestones(cluster, sink, ready, "restore");
+    }
     finish(sink, Outcome::Skipped, Some(why.to_owned()));
+}
+
+/// The time from the server's start, or from its machine's restoring, to each condition of readiness.
+fn milestones(cluster: &dyn Cluster, sink: &CellSink, ready: &Ready, from: &str) {
+    for (condition, at) in &ready.milestones {
+        let to = match condition {
+            ReadyWhen::Listening => "listening",
+            ReadyWhen::Http200(_) => "ready",
+            ReadyWhen::FirstWrite => "first_write",
+            ReadyWhen::Node => "node",
+            ReadyWhen::FirstPod => "first_pod",
+        };
+        let took = at.saturating_duration_since(cluster.started());
+        measure(
+            sink,
+            &format!("{from}_to_{to}"),
+            Unit::Milliseconds,
+            took.as_secs_f64() * 1e3,
+            "polled from outside",
+        );
+    }
+}
+
+fn measure(sink: &CellSink, name: &str, unit: Unit, value: f64, source: &str) {
+    sink.emit(EventKind::Measurement(Measurement {
+        suite: SUITE.into(),
+        scenario: SCENARIO.into(),
+        name: name.into(),
+        unit,
+        value,
+        labels: Default::default(),
+        samples: None,
+        source: source.into(),
+    }));
 }
 
 fn finish(sink: &CellSink, outcome: Outcome, reason: Option<String>) {

@@ -179,7 +179,7 @@ async fn serve(
     let counted = cluster.counted_since_start().await;
     match cluster.start_unseen() {
         None => cold_start::record(cluster, sink, &ready, &boot.end(), counted),
-        Some(why) => cold_start::skip(sink, why),
+        Some(why) => cold_start::skip(cluster, sink, &ready, why),
     }
     if let Err(error) = cluster.served().await {
         sink.warn(format!("{error:#}"));

@@ -151,6 +151,10 @@ pub trait Cluster: Send + Sync {
     fn start_unseen(&self) -> Option<&str> {
         None
     }
+    /// Whether it was restored from a saved state, at the moment that [`Cluster::started`] tells.
+    fn restored(&self) -> bool {
+        false
+    }
     /// Waits between two looks at a server that starts. A place with a clock of its own paces looks by that, so that
     /// how often it is asked does not depend on how fast this host is.
     fn pace(&self, pause: Duration) -> BoxFuture<'_, ()> {

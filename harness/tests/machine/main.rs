@@ -6,6 +6,7 @@
 mod bare;
 mod cluster;
 mod life;
+mod pair;
 mod sweeping;
 
 use std::process::ExitCode;
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
         }
     };
     let emulator = harness::machine::find_emulator().is_ok();
-    let trials = [life::TESTS, sweeping::TESTS, cluster::TESTS]
+    let trials = [life::TESTS, sweeping::TESTS, cluster::TESTS, pair::TESTS]
         .concat()
         .into_iter()
         .map(|(name, run)| {

@@ -14,6 +14,8 @@ mod reach;
 mod start;
 mod watch;
 
+pub(in crate::target) use node::CNI;
+
 use std::sync::Arc;
 
 use futures::FutureExt;

@@ -44,7 +44,7 @@ exec /bin/runc-itself "$@"
 "#;
 
 /// A bridge instead of flannel: one node needs no overlay, and the plugin flannel is in no Debian package.
-const CNI: &str = r#"{"cniVersion":"0.4.0","name":"assay","plugins":[
+pub(in crate::target) const CNI: &str = r#"{"cniVersion":"0.4.0","name":"assay","plugins":[
 {"type":"bridge","bridge":"cni0","isGateway":true,"ipMasq":true,"hairpinMode":true,
  "ipam":{"type":"host-local","ranges":[[{"subnet":"10.42.0.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}},
 {"type":"portmap","capabilities":{"portMappings":true}}]}

@@ -215,6 +215,10 @@ impl Cluster for QemuCluster {
         .boxed()
     }
 
+    fn restored(&self) -> bool {
+        self.restored
+    }
+
     fn start_unseen(&self) -> Option<&str> {
         self.restored
             .then_some("the server was restored from a saved state, so it had no cold start")

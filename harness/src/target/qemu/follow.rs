@@ -9,9 +9,13 @@ use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
 use crate::guest::Control;
+use crate::machine::TimeMode;
 
-/// Pause between two looks at the kubeconfig: each costs the guest a system call or two.
+/// Pause between two looks at the kubeconfig: each costs the guest about a millisecond.
 const KUBECONFIG_PAUSE: Duration = Duration::from_millis(250);
+/// By how much both pauses are stretched where the guest counts instructions: how often the host looks depends on
+/// the host's load, and what a look costs should not show.
+const COUNTED_STRETCH: u32 = 8;
 const KUBECONFIG_MOST: usize = 64 << 10;
 /// Pause between two reads of the log.
 const LOG_PAUSE: Duration = Duration::from_secs(1);
@@ -21,7 +25,8 @@ const LOG_STEP: usize = 256 << 10;
 const LOG_MOST: u64 = 64 << 20;
 
 /// Copies the kubeconfig to the host as soon as it is whole, under its final name at once. Ends with the guest.
-pub(super) fn kubeconfig(control: Control, inside: &Path, here: &Path) {
+pub(super) fn kubeconfig(control: Control, time: TimeMode, inside: &Path, here: &Path) {
+    let pause = stretched(KUBECONFIG_PAUSE, time);
     let (inside, here) = (inside.display().to_string(), here.to_owned());
     tokio::spawn(async move {
         let copy = async {
@@ -32,7 +37,7 @@ pub(super) fn kubeconfig(control: Control, inside: &Path, here: &Path) {
                 {
                     return;
                 }
-                tokio::time::sleep(KUBECONFIG_PAUSE).await;
+                tokio::time::sleep(pause).await;
             }
         };
         tokio::select! {
@@ -40,6 +45,13 @@ pub(super) fn kubeconfig(control: Control, inside: &Path, here: &Path) {
             () = control.closed() => {}
         }
     });
+}
+
+fn stretched(pause: Duration, time: TimeMode) -> Duration {
+    match time {
+        TimeMode::Free => pause,
+        TimeMode::Counted => pause * COUNTED_STRETCH,
+    }
 }
 
 /// Whether it parses and names a user's key: K3s writes the file in one go, but not atomically.
@@ -81,16 +93,18 @@ struct Follow {
     here: PathBuf,
     offset: u64,
     copied: u64,
+    pause: Duration,
 }
 
 impl LogFollower {
-    pub fn start(control: Control, inside: &'static str, here: PathBuf) -> Self {
+    pub fn start(control: Control, time: TimeMode, inside: &'static str, here: PathBuf) -> Self {
         let follow = Follow {
             control,
             inside,
             here,
             offset: 0,
             copied: 0,
+            pause: stretched(LOG_PAUSE, time),
         };
         let file = Arc::new(Mutex::new(follow));
         let task = tokio::spawn(run(Arc::clone(&file))).abort_handle();
@@ -142,12 +156,15 @@ impl Follow {
 }
 
 async fn run(file: Arc<Mutex<Follow>>) {
-    let control = file.lock().await.control.clone();
+    let (control, pause) = {
+        let follow = file.lock().await;
+        (follow.control.clone(), follow.pause)
+    };
     let follow = async {
         loop {
             let more = file.lock().await.step().await.unwrap_or(false);
             if !more {
-                tokio::time::sleep(LOG_PAUSE).await;
+                tokio::time::sleep(pause).await;
             }
         }
     };

@@ -9,6 +9,7 @@ mod evidence;
 mod facts;
 mod follow;
 mod life;
+mod node;
 mod parts;
 mod provision;
 mod samplers;
@@ -22,7 +23,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::artifact::{Arch, Cache};
-use crate::cell::Cell;
+use crate::cell::{Cell, Shape};
 use crate::guest::GuestArgs;
 use crate::machine::{Profile, TimeMode};
 use crate::scope::Scope;
@@ -127,6 +128,10 @@ impl Target for QemuTarget {
 
     fn arch(&self) -> Option<Arch> {
         Some(Arch::Arm64)
+    }
+
+    fn shapes(&self) -> &'static [Shape] {
+        &[Shape::ControlPlane, Shape::Node]
     }
 
     fn patience(&self) -> u32 {

@@ -10,11 +10,12 @@ use super::cluster::{QemuCluster, Running};
 use super::facts::{calibrate, facts};
 use super::follow::{self, LogFollower};
 use super::life::{Constant, Life, Start};
+use super::node;
 use super::parts::{Parts, kernel_args};
 use super::samplers::Source;
 use super::saved::{Order, Saved};
 use super::server::{self, Server};
-use crate::cell::Cell;
+use crate::cell::{Cell, Shape};
 use crate::distribution::Access;
 use crate::guest::{Control, Hello, Samples};
 use crate::machine::{
@@ -140,6 +141,9 @@ async fn booted(
     let machine = Machine::boot(spec, &request, surroundings).await?;
     let (control, hello) = agent(&machine, target.patience()).await?;
     server::make_folder(&control).await?;
+    if cell.shape == Shape::Node {
+        node::prepare(&control, &cell.work).await?;
+    }
     let mut facts = facts(target, &machine, &hello, &parts.images);
     facts.push(("calibration".to_owned(), calibrate(&control).await?));
     let connected = Connected {
@@ -218,7 +222,7 @@ impl Connected {
         } = self;
         let network = machine.network();
         let server = server::plan(cell, network.guest(), &parts.binaries);
-        let access = access(&server, &control, cell, network)?;
+        let access = access(&server, &control, target.time, cell, network)?;
         let etcd_metrics = server.etcd_metrics.as_deref();
         let etcd_metrics = etcd_metrics
             .map(|url| network.url_from_here(url))
@@ -244,7 +248,7 @@ impl Connected {
             },
         };
         let log = cell.logs.join("server.log");
-        let follower = LogFollower::start(control.clone(), SERVER_LOG, log.clone());
+        let follower = LogFollower::start(control.clone(), target.time, SERVER_LOG, log.clone());
         Ok(Running {
             life: Life {
                 machine,
@@ -269,11 +273,17 @@ impl Connected {
 }
 
 /// How the server is reached from here.
-fn access(server: &Server, control: &Control, cell: &Cell, network: &Network) -> Result<Access> {
+fn access(
+    server: &Server,
+    control: &Control,
+    time: TimeMode,
+    cell: &Cell,
+    network: &Network,
+) -> Result<Access> {
     Ok(match &server.access {
         Access::Kubeconfig { path, context, url } => {
             let here = cell.work.join("kubeconfig");
-            follow::kubeconfig(control.clone(), path, &here);
+            follow::kubeconfig(control.clone(), time, path, &here);
             let own = format!("https://{}:6443", network.guest());
             let url = url.as_ref().unwrap_or(&own);
             Access::Kubeconfig {
