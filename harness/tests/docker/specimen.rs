@@ -106,6 +106,7 @@ impl Run {
             datastore: Datastore::Sqlite,
             shape: Shape::ControlPlane,
             env: Vec::new(),
+            agents: 0,
             budget,
             binaries: BTreeMap::from([("probe", std::env::current_exe()?)]),
             work: self.scope.work().join(format!("{nth:x}")),
