@@ -176,6 +176,7 @@ async fn run_scenario(
             access: scene.access,
             run: &scene.settings.run,
             cancel: scene.cancel,
+            patience: scene.settings.target.patience(),
             etcd_metrics: scene.cluster.etcd_metrics(),
             suite,
             scenario: scenario.name(),

@@ -12,15 +12,17 @@ use crate::cell::Shape;
 use crate::distribution::{Datastore, Distribution};
 use crate::doctor;
 use crate::plan::{self, Common, PlannedCell};
-use crate::suite::{Selection, Suite, select, served};
+use crate::suite::{Selection, Suite, select, served, slice};
 use crate::target::{TARGETS, Target, TargetKind};
 
-/// How much of what this host can run `suite all` runs, where no target is named.
+/// How much is run: of each suite, and of the targets where none is named.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Profile {
-    /// Processes of this host only; ends within 5 minutes.
+    /// A slice: the first check of each area and the first scenario of each suite; by itself on this host's processes
+    /// only, and no cell is begun after 5 minutes.
     Quick,
-    /// Containers and emulated machines too, where this host has them; begins no cell after 20 minutes.
+    /// Everything; by itself also in containers and emulated machines, where this host has them, and no cell is begun
+    /// after 20 minutes.
     #[default]
     Default,
     /// The same and whole nodes; no bound.
@@ -51,8 +53,11 @@ pub(super) async fn plan(
     args: &Args,
     suites: &'static [Suite],
 ) -> Result<(Vec<Leg>, Vec<String>), CommandError> {
-    let selections =
+    let mut selections =
         select(suites, &args.suite, args.filter.as_deref()).map_err(CommandError::Usage)?;
+    if args.profile == Profile::Quick {
+        selections = slice(selections);
+    }
     let datastores = wanted_datastores(&args.datastore)?;
     let mut legs = Vec::new();
     if !args.target.is_empty() {
