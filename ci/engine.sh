@@ -15,7 +15,7 @@ start_engine() {
   local folder=$scratch/engine
   mkdir -p "$folder"
   dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/pid" \
-    --bridge none --iptables=false --host "unix://$folder/socket" >"$folder/log" 2>&1 &
+    --bridge none --iptables=false --ip6tables=false --ip-forward=false --host "unix://$folder/socket" >"$folder/log" 2>&1 &
   engine_pid=$!
   export DOCKER_HOST=unix://$folder/socket
   for _ in $(seq 300); do
@@ -34,6 +34,11 @@ start_engine() {
 stop_engine() {
   if [ -n "$engine_pid" ]; then
     kill "$engine_pid" 2>/dev/null || true
+    for _ in $(seq 150); do
+      kill -0 "$engine_pid" 2>/dev/null || break
+      sleep 0.2
+    done
+    kill -9 "$engine_pid" 2>/dev/null || true
     wait "$engine_pid" 2>/dev/null || true
     engine_pid=
   fi

@@ -17,7 +17,7 @@ use crate::runner::RunSettings;
 use crate::scenario::{Access, Phase, Scenario, ScenarioContext, Tap};
 use crate::suite::Selection;
 use crate::target::{Cluster, Exit};
-use crate::watchdog;
+use crate::watchdog::{self, Silence};
 
 /// No scenario may take longer.
 const SCENARIO_DEADLINE: Duration = Duration::from_secs(600);
@@ -34,7 +34,7 @@ pub enum Driven {
     /// The server ended and nobody had asked it to.
     Died(Exit),
     /// The server still runs but has stopped answering.
-    Silent(String),
+    Silent(Silence),
     /// Ctrl-C.
     Interrupted,
 }
@@ -180,6 +180,7 @@ async fn run_scenario(
             access: scene.access,
             run: &scene.settings.run,
             cancel: scene.cancel,
+            patience: scene.settings.target.patience(),
             etcd_metrics: scene.cluster.etcd_metrics(),
             suite,
             scenario: scenario.name(),

@@ -11,6 +11,8 @@ use crate::scenario::{Access, Phase, Tap};
 use crate::target::Cluster;
 use crate::text;
 
+/// How long the last answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long after a server fell silent its end may still become known.
 const DEATH_KNOWN_WITHIN: Duration = Duration::from_secs(3);
 
@@ -58,12 +60,12 @@ pub(crate) async fn hold(
             readings,
         });
     }
-    let still =
-        tokio::time::timeout(Duration::from_secs(10), crate::drive::still_serving(access)).await;
+    let within = ANSWER_WITHIN * settings.target.patience();
+    let still = tokio::time::timeout(within, crate::drive::still_serving(access)).await;
     let how = match still {
         Ok(Ok(())) => return Held::Served,
         Ok(Err(error)) => format!("{error:#}"),
-        Err(_) => "not within 10 s".to_owned(),
+        Err(_) => format!("not within {within:?}"),
     };
     // Its end may be known a little later than its silence: an engine tells it when it has cleaned up.
     if let Ok(exit) = tokio::time::timeout(DEATH_KNOWN_WITHIN, cluster.ended()).await {

@@ -56,8 +56,12 @@ impl Common<'_> {
             id.push_str(&format!("-agents{}", self.agents));
         }
         id.push_str(&format!("-{}", slug(&self.budget.name)));
+        // The id is in every report and names folders: no secret, and nothing long.
+        let shown = crate::text::redact_pairs(self.env);
         for (name, value) in self.env {
-            id.push_str(&format!("-{}", slug(&format!("{name}{value}"))));
+            let plain = shown.get(name) == Some(value) && value.len() <= LONGEST_VALUE;
+            let value = if plain { slug(value) } else { digest(value) };
+            id.push_str(&format!("-{}{value}", slug(name)));
         }
         id
     }
@@ -100,6 +104,16 @@ pub fn cells(
             }
         })
         .collect()
+}
+
+/// A longer value of a variable is shown in an id by its digest.
+const LONGEST_VALUE: usize = 16;
+
+/// Eight hexadecimal digits that tell one value from another.
+fn digest(value: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let sum = Sha256::digest(value.as_bytes());
+    sum[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A budget's text made fit for a folder's name.
@@ -152,5 +166,10 @@ mod tests {
             joined.id(Datastore::Etcd),
             "native-reference-etcd-node-agents2-768Mi-1.5-GOGC40"
         );
+        let secret = Common {
+            env: &[("K3S_TOKEN".into(), "verysecret".into())],
+            ..other
+        };
+        assert!(!secret.id(Datastore::Etcd).contains("verysecret"));
     }
 }

@@ -125,9 +125,15 @@ async fn try_listening(file: &AccessFile, run: &str) -> anyhow::Result<Access> {
 /// The server that a kubeconfig names.
 fn server_of(path: &std::path::Path) -> anyhow::Result<String> {
     let file = kube::config::Kubeconfig::read_from(path)?;
+    let context = file
+        .contexts
+        .iter()
+        .find(|named| Some(&named.name) == file.current_context.as_ref())
+        .and_then(|named| named.context.as_ref());
     let cluster = file
         .clusters
-        .first()
+        .iter()
+        .find(|named| context.is_none_or(|context| context.cluster == named.name))
         .and_then(|named| named.cluster.as_ref());
     cluster
         .and_then(|cluster| cluster.server.clone())

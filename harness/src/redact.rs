@@ -47,6 +47,17 @@ pub fn redact_words(words: impl IntoIterator<Item = String>) -> Vec<String> {
     words.into_iter().map(hide).collect()
 }
 
+/// The same for variables and their values.
+#[must_use]
+pub fn redact_pairs(pairs: &[(String, String)]) -> std::collections::BTreeMap<String, String> {
+    let hide = |(name, value): &(String, String)| {
+        let shown = redact(&format!("{name}={value}"));
+        let value = shown.split_once('=').map(|(_, value)| value.to_owned());
+        (name.clone(), value.unwrap_or_else(|| HIDDEN.to_owned()))
+    };
+    pairs.iter().map(hide).collect()
+}
+
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | '.')
 }

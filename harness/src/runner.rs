@@ -24,7 +24,9 @@ use crate::scope::Scope;
 use crate::suite::Selection;
 use crate::target::{Cluster, ProvisionError, Target, Timing};
 use crate::text;
+use crate::thrash::Thrash;
 use crate::version::{self, UNKNOWN};
+use crate::watchdog;
 
 /// What all cells of a run share.
 pub struct RunSettings {
@@ -76,7 +78,11 @@ pub async fn run_cell(
                 ProvisionError::Unavailable(_) => Outcome::Skipped,
                 ProvisionError::Failed(_) => Outcome::Errored,
             };
-            finish(sink, outcome, Some(error.to_string()));
+            let items = take_back(scope).await;
+            if !items.is_empty() {
+                sink.emit(EventKind::Leftovers { items });
+            }
+            finish(sink, outcome, Some(text::tame(&error.to_string())));
             return;
         }
     };
@@ -121,6 +127,24 @@ pub async fn run_cell(
     finish(sink, outcome, reason);
 }
 
+/// Removes what a provisioning that failed, or was dropped half-way, has left in the ledger; gives what stays.
+async fn take_back(scope: &Scope) -> Vec<String> {
+    let scope = scope.clone();
+    let removing = tokio::task::spawn_blocking(move || {
+        let standing = scope.standing().into_iter().rev();
+        let stayed = standing.filter_map(|resource| {
+            let why = scope.release(&resource).err()?;
+            Some(format!("{}: {why}", resource.describe()))
+        });
+        stayed.collect()
+    });
+    removing.await.unwrap_or_else(|error| {
+        vec![format!(
+            "the clean-up ended early ({error}); run `assay sweep`"
+        )]
+    })
+}
+
 /// From a started server to the end of the last scenario.
 async fn serve(
     settings: &RunSettings,
@@ -151,18 +175,31 @@ async fn serve(
         () = cancel.cancelled() => return (Outcome::Errored, Some("interrupted while the server started".into())),
         exit = cluster.ended() => {
             let how = died(cluster, sink, &exit);
-            evidence(cluster, sink, 1, None, Duration::ZERO);
+            let lived = Lived {
+                restarts: 1,
+                ..Lived::default()
+            };
+            evidence(cluster, sink, lived);
             let reason = format!("the server {how} before it was ready; its log: {}", cluster.log().display());
+            return (Outcome::Errored, Some(reason));
+        }
+        thrash = watchdog::never_ready(cluster) => {
+            let reason = format!("the server did not become ready: {thrash}; its log: {}", cluster.log().display());
+            let lived = Lived {
+                thrashed: Some(thrash),
+                ..Lived::default()
+            };
+            evidence(cluster, sink, lived);
             return (Outcome::Errored, Some(reason));
         }
         waited = tokio::time::timeout(settings.ready_within, waited) => match waited {
             Ok(Ok(ready)) => ready,
             Ok(Err(error)) => {
-                evidence(cluster, sink, 0, None, Duration::ZERO);
+                evidence(cluster, sink, Lived::default());
                 return (Outcome::Errored, Some(text::tame(&format!("{error:#}"))));
             }
             Err(_) => {
-                evidence(cluster, sink, 0, None, Duration::ZERO);
+                evidence(cluster, sink, Lived::default());
                 let seen = last_seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let reason = format!(
                     "the server was not ready within {:?}; last seen: {}; its log: {}",
@@ -197,6 +234,7 @@ async fn serve(
         sink.emit(EventKind::VersionTold { version });
     }
     let driven = drive(settings, planned, cluster, &ready.access, sink, tap, cancel).await;
+    let mut thrashed = None;
     let (serving, restarts, result) = match driven {
         Driven::Done { outcome, reason } => {
             let held = hold(
@@ -237,14 +275,22 @@ async fn serve(
                 ),
             )
         }
-        Driven::Silent(how) => {
+        Driven::Silent(silence) => {
+            let how = &silence.how;
             let reason = format!("the server {how}; its log: {}", cluster.log().display());
             sink.warn(format!("the server runs but {how}"));
+            thrashed = silence.thrashed;
             (Some(false), 0, (Outcome::Errored, Some(reason)))
         }
         Driven::Interrupted => (None, 0, (Outcome::Errored, Some("interrupted".into()))),
     };
-    evidence(cluster, sink, restarts, serving, ready_at.elapsed());
+    let facts = Lived {
+        restarts,
+        serving,
+        held: ready_at.elapsed(),
+        thrashed,
+    };
+    evidence(cluster, sink, facts);
     result
 }
 
@@ -298,17 +344,21 @@ pub(crate) fn died(cluster: &dyn Cluster, sink: &CellSink, exit: &crate::target:
     how
 }
 
-fn evidence(
-    cluster: &dyn Cluster,
-    sink: &CellSink,
+/// What the runner saw of a server's life.
+#[derive(Default)]
+struct Lived {
     restarts: u64,
     serving: Option<bool>,
     held: Duration,
-) {
+    thrashed: Option<Thrash>,
+}
+
+fn evidence(cluster: &dyn Cluster, sink: &CellSink, lived: Lived) {
     let mut evidence = cluster.budget_evidence();
-    evidence.restarts = restarts;
-    evidence.serving_after_hold = serving;
-    evidence.hold_ms = held.as_secs_f64() * 1e3;
+    evidence.restarts = lived.restarts;
+    evidence.serving_after_hold = lived.serving;
+    evidence.hold_ms = lived.held.as_secs_f64() * 1e3;
+    evidence.thrashed = lived.thrashed.map(|thrash| thrash.to_string());
     sink.emit(EventKind::BudgetEvidence(evidence));
 }
 
@@ -329,7 +379,7 @@ fn spec(settings: &RunSettings, planned: &PlannedCell, command: Vec<String>) -> 
         version: settings.version.clone(),
         datastore: planned.datastore.to_string(),
         shape: planned.shape.to_string(),
-        env: planned.env.iter().cloned().collect(),
+        env: text::redact_pairs(&planned.env),
         arch: settings.target.arch().map(|arch| arch.to_string()),
         emulated: settings.target.timing() == Timing::Emulated,
         budget: planned.budget.clone(),

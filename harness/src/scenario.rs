@@ -57,6 +57,8 @@ pub struct ScenarioContext<'a> {
     pub run: &'a str,
     /// Whether the run is to stop.
     pub cancel: &'a Cancel,
+    /// By how much longer things take there than on this host ([`crate::target::Target::patience`]).
+    pub patience: u32,
     /// Where etcd's metrics are, if anywhere.
     pub etcd_metrics: Option<&'a str>,
     pub(crate) suite: &'static str,

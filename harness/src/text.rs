@@ -1,7 +1,7 @@
 //! Hostile text: what comes from the device under test is capped, stripped of control characters, and its
 //! secrets are redacted before it enters the journal.
 
-pub use crate::redact::{redact, redact_words};
+pub use crate::redact::{redact, redact_pairs, redact_words};
 
 /// Lines of a log's end that are kept.
 const TAIL_LINES: usize = 30;

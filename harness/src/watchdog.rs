@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::drive::still_serving;
 use crate::scenario::Access;
 use crate::target::Cluster;
+use crate::thrash::Thrash;
 
 /// Pause between two looks: rare, for the server answers them inside its budget.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -17,10 +18,39 @@ const LOOK: Duration = Duration::from_secs(15);
 /// does not count.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// Before a server is ready its silence says nothing, and its start reads its whole program. What then thrashes for
+/// so long does not come up any more: an emulated control plane that fits is ready within a minute.
+const STARTING: Duration = Duration::from_secs(120);
+
+/// How a server fell silent.
+pub struct Silence {
+    /// In words.
+    pub how: String,
+    /// The place's evidence, if it thrashed.
+    pub thrashed: Option<Thrash>,
+}
+
+/// Resolves when a server that is not ready yet has been thrashing for too long.
+pub async fn never_ready(cluster: &dyn Cluster) -> Thrash {
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let since = cluster.started().max(
+            Instant::now()
+                .checked_sub(STARTING)
+                .unwrap_or(cluster.started()),
+        );
+        if cluster.started().elapsed() >= STARTING
+            && let Some(thrash) = cluster.thrash(since)
+        {
+            return thrash;
+        }
+    }
+}
+
 /// Resolves when the server has been silent for too long, with how long that was and what was seen last.
 /// `patience` stretches every span, for servers that run slower; silence that the place can explain is not waited
 /// out.
-pub async fn silence(access: &Access, patience: u32, cluster: &dyn Cluster) -> String {
+pub async fn silence(access: &Access, patience: u32, cluster: &dyn Cluster) -> Silence {
     let look = LOOK * patience;
     let mut heard = Instant::now();
     loop {
@@ -38,10 +68,16 @@ pub async fn silence(access: &Access, patience: u32, cluster: &dyn Cluster) -> S
         if silent >= SILENCE
             && let Some(why) = cluster.thrash(heard)
         {
-            return format!("has not answered for {seconds} s: {why}");
+            return Silence {
+                how: format!("has not answered for {seconds} s: {why}"),
+                thrashed: Some(why),
+            };
         }
         if silent >= SILENCE * patience {
-            return format!("has not answered for {seconds} s; last seen: {seen}");
+            return Silence {
+                how: format!("has not answered for {seconds} s; last seen: {seen}"),
+                thrashed: None,
+            };
         }
     }
 }

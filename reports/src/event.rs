@@ -265,7 +265,7 @@ pub struct Latency {
 }
 
 /// How a budget was enforced, and what the kernel says of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct BudgetEvidence {
     /// Whether a cgroup enforced it; otherwise it was only observed.
     pub enforced: bool,
@@ -297,6 +297,13 @@ pub struct BudgetEvidence {
     pub serving_after_hold: Option<bool>,
     /// Length of the hold period, milliseconds.
     pub hold_ms: f64,
+    /// Whether the budget is a machine's own size instead of a limit inside one: its peak is then sampled, of the whole
+    /// machine.
+    #[serde(default)]
+    pub machine: bool,
+    /// How it thrashed, if it was given up for that: silent, with reclaim and major faults high and no OOM kill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thrashed: Option<String>,
 }
 
 impl BudgetEvidence {
@@ -337,6 +344,8 @@ impl BudgetEvidence {
                 (a, b) => a.or(b),
             },
             hold_ms: self.hold_ms.max(other.hold_ms),
+            machine: self.machine || other.machine,
+            thrashed: self.thrashed.or_else(|| other.thrashed.clone()),
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Peak {
 pub enum PeakSource {
     /// The kernel's high-water mark of the cgroup: nothing between two samples escapes it.
     Kernel,
+    /// The greatest sampled use of a whole machine, its kernel's own included: spikes between samples are missed.
+    SampledMachine,
     /// The greatest sampled usage of the cgroup: spikes between samples are missed.
     SampledUsage,
     /// The greatest sampled resident sets, added over processes: page cache and kernel memory are not in it.
@@ -35,6 +37,7 @@ impl PeakSource {
     pub fn words(self) -> &'static str {
         match self {
             Self::Kernel => "kernel peak",
+            Self::SampledMachine => "greatest sampled use of the whole machine",
             Self::SampledUsage => "greatest sampled usage",
             Self::SampledRss => "greatest sampled RSS of the processes",
         }
@@ -56,6 +59,9 @@ impl CellRecord {
                 .chain(self.greatest(Metric::Peak)),
         );
         let found = |bytes, source| Some(Peak { bytes, source });
+        if self.budget.as_ref().is_some_and(|b| b.machine) {
+            return found(evidence? as f64, PeakSource::SampledMachine);
+        }
         if let Some(bytes) = kernel.filter(|b| *b > 0.0) {
             return found(bytes, PeakSource::Kernel);
         }

@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// commas. By default native; for `all` every one that this host has, within the profile.
     #[arg(long, value_delimiter = ',')]
     pub(super) target: Vec<String>,
-    /// How much `all` runs where no target is named.
+    /// How much is run.
     #[arg(long, value_enum, default_value_t)]
     pub(super) profile: Profile,
     /// auto, k3s, reference or etcd. auto is K3s where it can be had, else the built-in specimen.

@@ -16,6 +16,7 @@ const PULL_WITHIN: Duration = Duration::from_secs(900);
 /// # Errors
 /// When the engine does not have it and cannot get it.
 pub async fn have(engine: &Engine, reference: &str) -> Result<String> {
+    let reference = &tagged(reference);
     if engine.docker.inspect_image(reference).await.is_err() {
         let options = CreateImageOptionsBuilder::new()
             .from_image(reference)
@@ -40,4 +41,27 @@ pub async fn have(engine: &Engine, reference: &str) -> Result<String> {
         .await
         .with_context(|| format!("failed to find the image {reference} after it was pulled"))?;
     Ok(found.id.unwrap_or_default())
+}
+
+/// With the tag `latest` where none is given: an engine pulls every tag of an image that is named without one.
+fn tagged(reference: &str) -> String {
+    let last = reference.rsplit('/').next().unwrap_or_default();
+    if last.contains([':', '@']) {
+        reference.to_owned()
+    } else {
+        format!("{reference}:latest")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_tag_is_pulled() {
+        assert_eq!(tagged("rancher/k3s"), "rancher/k3s:latest");
+        assert_eq!(tagged("host:5000/k3s"), "host:5000/k3s:latest");
+        assert_eq!(tagged("rancher/k3s:v1"), "rancher/k3s:v1");
+        assert_eq!(tagged("k3s@sha256:0"), "k3s@sha256:0");
+    }
 }

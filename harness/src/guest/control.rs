@@ -99,6 +99,8 @@ impl Control {
                 Ok(hello) => return Ok((control, hello)),
                 Err(error) => error,
             };
+            // An agent of another version answers at once, and goes on being one.
+            tokio::time::sleep(Duration::from_millis(50)).await;
             if Instant::now() >= until || *control.shared.closed.borrow() {
                 return Err(last.context(format!(
                     "failed to reach the guest's agent within {} s; see the guest's console",

@@ -3,6 +3,7 @@
 //! A state is kept under a key of everything that it depends on. What is there under its final name is whole; a
 //! restored machine writes to overlays of its own, never to the state.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -122,7 +123,12 @@ impl StateStore {
         let part = self
             .root
             .join(format!("{key}.{}.part", uuid::Uuid::new_v4().simple()));
-        fs_err::create_dir_all(&part)?;
+        // A guest's memory and disk hold its server's keys.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&part)
+            .with_context(|| format!("failed to make {}; free some disk", part.display()))?;
         let made = fill(&part, key, machine, saved_at, about).await;
         let placed = made.and_then(|()| {
             match fs_err::rename(&part, self.root.join(key)) {

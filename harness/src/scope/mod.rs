@@ -52,6 +52,8 @@ pub enum Resource {
         kubeconfig: PathBuf,
         /// The context in it, where it is not the current one.
         context: Option<String>,
+        /// Which cluster it was: the uid of its namespace `kube-system`.
+        uid: String,
         /// The label's value.
         run: String,
     },

@@ -26,8 +26,9 @@ pub(super) fn remove(work: &Path, resource: &Resource) -> Result<bool, String> {
         Resource::Objects {
             kubeconfig,
             context,
+            uid,
             run,
-        } => crate::target::existing::remove_objects(kubeconfig, context.as_deref(), run),
+        } => crate::target::existing::remove_objects(kubeconfig, context.as_deref(), uid, run),
         Resource::Interface { name } => crate::net::remove_interface(name),
         Resource::Engine(held) => crate::engine::remove(held),
         Resource::Folder { path } => {

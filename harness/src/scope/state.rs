@@ -1,5 +1,6 @@
 //! The state folder: what must survive assay's own death, namely ledgers, and the cells' work folders.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -34,7 +35,12 @@ impl StateDir {
     /// When it cannot be made.
     pub fn at(root: &Path) -> Result<Self> {
         for folder in ["ledger", "work"] {
-            fs_err::create_dir_all(root.join(folder))
+            // Servers keep their keys in work folders, and guests their disks.
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(root.join(folder))
+                .with_context(|| format!("failed to make {}", root.join(folder).display()))
                 .context("failed to make the state folder; set ASSAY_STATE to a writable one")?;
         }
         Ok(Self {

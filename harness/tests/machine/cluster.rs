@@ -63,10 +63,10 @@ struct Provisioned {
 
 impl Provisioned {
     async fn new() -> Result<Self> {
-        Self::of(&target()?).await
+        Self::with(&target()?, Vec::new()).await
     }
 
-    async fn of(target: &QemuTarget) -> Result<Self> {
+    async fn with(target: &QemuTarget, env: Vec<(String, String)>) -> Result<Self> {
         let bench = Bench::new()?;
         let logs = bench.state.path().join("logs");
         std::fs::create_dir_all(&logs)?;
@@ -75,7 +75,7 @@ impl Provisioned {
             distribution: &Etcd,
             datastore: Datastore::Etcd,
             shape: Default::default(),
-            env: Vec::new(),
+            env,
             agents: 0,
             budget: Budget::edge(),
             binaries: Default::default(),
@@ -261,17 +261,21 @@ fn saved() -> Outcome {
             restore: true,
             ..target()?
         };
-        let first = Provisioned::of(&target).await?;
+        // A state of its own: what people saved is neither used nor spoiled.
+        let own = vec![(
+            "ASSAY_TEST".to_owned(),
+            harness::api::namespace::unique("state"),
+        )];
+        let first = Provisioned::with(&target, own.clone()).await?;
         let client = first.client().await?;
-        if first.cluster.start_unseen().is_none() {
-            client.create("/registry/saved", b"x".to_vec(), 0).await?;
-            first.cluster.served().await?;
-            // The machine goes on after it was saved.
-            ensure!(client.get("/registry/saved", 0).await?.0.is_some());
-        }
+        ensure!(first.cluster.start_unseen().is_none());
+        client.create("/registry/saved", b"x".to_vec(), 0).await?;
+        first.cluster.served().await?;
+        // The machine goes on after it was saved.
+        ensure!(client.get("/registry/saved", 0).await?.0.is_some());
         client.create("/registry/later", b"x".to_vec(), 0).await?;
         first.gone().await?;
-        let second = Provisioned::of(&target).await?;
+        let second = Provisioned::with(&target, own).await?;
         ensure!(
             second.cluster.start_unseen().is_some(),
             "it was booted: {:?}",

@@ -4,6 +4,7 @@ use super::{Gate, Verdict, verdict};
 use crate::event::BudgetEvidence;
 use crate::figures::{Peak, PeakSource};
 use crate::format;
+use crate::metric::Metric;
 use crate::outcome::Outcome::{self, Errored, Failed, Passed};
 use crate::record::CellRecord;
 
@@ -32,7 +33,9 @@ impl Gate for Budget {
             let what = format!("peak within {}", format::bytes(limit as f64));
             say(what, peak(cell.peak().as_ref(), limit, evidence));
             say("no OOM kill".into(), oom(cell, evidence));
-            if starved(cell, limit, evidence) {
+            if let Some(how) = evidence.and_then(|e| e.thrashed.as_ref()) {
+                say("no thrashing".into(), (Failed, how.clone()));
+            } else if starved(cell, limit, evidence) {
                 let limit = format::bytes(limit as f64);
                 let because = format!(
                     "it never became ready, with its memory at the limit of {limit}: the kernel took away pages that \
@@ -42,7 +45,7 @@ impl Gate for Budget {
             }
         }
         say("budget in force".into(), in_force(cell, evidence));
-        if evidence.is_some_and(|e| e.enforced) {
+        if evidence.is_some_and(|e| e.enforced && !e.machine) {
             say("stayed in its cgroup".into(), stayed(evidence));
         }
         verdicts
@@ -117,6 +120,12 @@ fn starved(cell: &CellRecord, limit: u64, evidence: Option<&BudgetEvidence>) -> 
 fn oom(cell: &CellRecord, evidence: Option<&BudgetEvidence>) -> (Outcome, String) {
     match (cell.oom_kills(), evidence) {
         (0, None) => (Errored, "no evidence was recorded".into()),
+        (0, Some(evidence))
+            if !evidence.enforced && cell.own_series(Metric::OomKills).next().is_none() =>
+        {
+            let why = "nobody counted OOM kills: there is no cgroup of its own to ask";
+            (Outcome::Skipped, why.to_owned())
+        }
         (0, Some(evidence)) => {
             let observed = observed_only(Some(evidence));
             (Passed, format!("0 OOM kills in the cgroup{observed}"))
@@ -140,6 +149,15 @@ fn in_force(cell: &CellRecord, evidence: Option<&BudgetEvidence>) -> (Outcome, S
         return (Outcome::Skipped, format!("observed, not enforced: {why}"));
     }
     let asked = &cell.spec.budget;
+    if evidence.machine {
+        let memory = evidence.memory_limit_bytes.map_or(0, |bytes| bytes);
+        let memory = format::bytes(memory as f64);
+        let cpu = evidence.cpu_limit_milli.unwrap_or(0);
+        return (
+            Passed,
+            format!("the machine was made with {memory} and {cpu} mCPU"),
+        );
+    }
     let memory = match (asked.memory_bytes, evidence.memory_limit_bytes) {
         (None, _) => "unlimited memory".to_owned(),
         (Some(asked), Some(read)) if read <= asked && asked - read < PAGE_ROUNDING => {

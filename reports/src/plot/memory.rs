@@ -74,6 +74,7 @@ fn draw(run: &RunRecord, cell: &CellRecord, width: Width) -> Option<Drawing> {
     ends.extend(budget.map(|b| (b, format!("{} budget", whole_mib(b)), VERMILLION)));
     let kind = match peak {
         Some((_, PeakSource::Kernel)) => "peak",
+        Some((_, PeakSource::SampledMachine)) => "machine's sampled peak",
         _ => "sampled peak",
     };
     ends.extend(peak.map(|(p, _)| (p, format!("{kind} {}", whole_mib(p)), BLACK)));

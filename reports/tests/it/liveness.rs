@@ -83,6 +83,20 @@ fn one_that_never_became_ready_at_its_memory_limit_had_too_little() {
 }
 
 #[test]
+fn one_that_thrashed_had_too_little_memory_wherever_its_peak_stood() {
+    let thrashed = never_ready(|evidence| {
+        evidence.peak_bytes = Some(480 << 20);
+        evidence.thrashed = Some("it thrashes: 900 pages read back a second".into());
+    });
+    assert_eq!(exit_code(&thrashed), ExitCode::BudgetExceeded);
+    let verdicts = &thrashed.cells[0].verdicts;
+    let verdict = verdicts.iter().find(|v| v.what == "no thrashing");
+    let verdict = verdict.expect("a verdict");
+    assert_eq!(verdict.outcome, Failed);
+    assert!(verdict.because.contains("900 pages"));
+}
+
+#[test]
 fn a_server_that_ended_after_it_was_ready_has_failed() {
     let run = ended(|evidence| {
         evidence.hold_ms = 1500.0;

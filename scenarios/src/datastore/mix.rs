@@ -22,7 +22,7 @@ pub struct Mix;
 
 /// Concurrencies, ascending.
 const CLIENTS: &[usize] = &[1, 4, 16];
-/// Length of each concurrency's interval.
+/// Length of each concurrency's interval, stretched for servers that run slower.
 const INTERVAL: Duration = Duration::from_secs(3);
 /// A concurrency with fewer answered operations says nothing: the scenario is errored.
 const FLOOR: u64 = 50;
@@ -130,12 +130,11 @@ async fn level(cx: &ScenarioContext<'_>, store: &Arc<Store>, clients: usize) -> 
     let fsyncs_before = size::fsyncs(cx).await;
     let phase = cx.phase(&format!("clients-{clients}"));
     let start = Instant::now();
+    let end = start + INTERVAL * cx.patience;
     let mut tasks = JoinSet::new();
     for client in 0..clients {
         let store = store.clone();
-        tasks.spawn(async move {
-            work(&store, &format!("c{clients}-{client}"), start + INTERVAL).await
-        });
+        tasks.spawn(async move { work(&store, &format!("c{clients}-{client}"), end).await });
     }
     let mut total = Tally::new()?;
     while let Some(tally) = tasks.join_next().await {

@@ -63,7 +63,7 @@ impl Scenario for Agent {
 }
 
 async fn on(cx: &ScenarioContext<'_>, api: &Api, agent: &target::Agent) -> anyhow::Result<()> {
-    let name = format!("assay-{}", agent.name);
+    let name = format!("{}-pod", agent.name);
     // What no earlier pod has said.
     let words = format!("run {}", cx.run);
     let node = [("node", agent.name.clone())];
@@ -200,11 +200,21 @@ fn late(error: WaitError<ApiError>) -> anyhow::Error {
     }
 }
 
-/// What the agent has taken of its own budget. One that was killed, or was never held to a budget, is an error.
+/// What the agent has taken of its own budget. One that ended, had a process killed, or was never held to a budget like
+/// the server's is an error.
 fn record_memory(cx: &ScenarioContext<'_>, agent: &target::Agent) -> anyhow::Result<()> {
     if let Some(lost) = agent.lost() {
         bail!("{lost}");
     }
+    let (limit, of_server) = (
+        agent.memory_limit_bytes,
+        cx.cluster.budget_evidence().memory_limit_bytes,
+    );
+    ensure!(
+        limit == of_server,
+        "the agent {} is held to {limit:?} bytes, and the server to {of_server:?}",
+        agent.name
+    );
     let node = [("node", agent.name.clone())];
     if let Some(peak) = agent.peak_bytes {
         let source = "the kernel's high-water mark of the agent";

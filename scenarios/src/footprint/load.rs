@@ -30,7 +30,7 @@ const WHOLE: &[(Metric, &str, &str, &str)] = &[
         Metric::WorkingSet,
         "working_set",
         "working_set_per_1000_objects",
-        "cgroup, newest sample",
+        "newest sample",
     ),
     (
         Metric::Rss,
@@ -42,7 +42,7 @@ const WHOLE: &[(Metric, &str, &str, &str)] = &[
         Metric::Usage,
         "usage",
         "usage_per_1000_objects",
-        "the whole device, newest sample",
+        "newest sample",
     ),
 ];
 
@@ -79,7 +79,13 @@ async fn steps(cx: &ScenarioContext<'_>, store: &Store) -> anyhow::Result<()> {
         .iter()
         .find(|whole| read(cx, whole.0).is_ok())
         .context("failed to read the footprint: none of its figures is sampled here")?;
-    let mut anon = vec![(0.0, read(cx, Metric::Anon)?)];
+    // Some sources, such as the metrics API, tell neither.
+    let tells = |metric| read(cx, metric).is_ok();
+    let (tells_anon, tells_cpu) = (tells(Metric::Anon), tells(Metric::CpuUsed));
+    let mut anon = Vec::new();
+    if tells_anon {
+        anon.push((0.0, read(cx, Metric::Anon)?));
+    }
     let mut whole = vec![(0.0, read(cx, metric)?)];
     let mut cpu_us = 0.0;
     for step in 1..=STEPS {
@@ -90,18 +96,25 @@ async fn steps(cx: &ScenarioContext<'_>, store: &Store) -> anyhow::Result<()> {
         tokio::time::sleep(QUIET).await;
         cx.fresh().await?;
         let samples = phase.end();
-        cpu_us += growth(&samples, Metric::CpuUsed)?;
         let objects = (step * STEP) as f64;
-        anon.push((objects, read(cx, Metric::Anon)?));
-        whole.push((objects, read(cx, metric)?));
         let labels = [("objects", (step * STEP).to_string())];
-        cx.measure("anon", Unit::Bytes, anon[step].1, &labels, source);
+        if tells_cpu {
+            cpu_us += growth(&samples, Metric::CpuUsed)?;
+        }
+        if tells_anon {
+            anon.push((objects, read(cx, Metric::Anon)?));
+            cx.measure("anon", Unit::Bytes, anon[step].1, &labels, source);
+        }
+        whole.push((objects, read(cx, metric)?));
         cx.measure(name, Unit::Bytes, whole[step].1, &labels, source);
     }
     let objects = (STEPS * STEP) as f64;
     let labels = [("value_bytes", VALUE_BYTES.to_string())];
     let source = "least-squares slope over the steps";
     for (name, points) in [("anon_per_1000_objects", &anon), (slope_name, &whole)] {
+        if points.is_empty() {
+            continue;
+        }
         let slope =
             stats::slope(points).context("failed to fit a slope: no spread in the steps")?;
         cx.measure_of(
@@ -113,14 +126,16 @@ async fn steps(cx: &ScenarioContext<'_>, store: &Store) -> anyhow::Result<()> {
             source,
         );
     }
-    let source = "CPU accounting over the steps";
-    cx.measure(
-        "cpu_per_1000_objects",
-        Unit::Milliseconds,
-        cpu_us / objects,
-        &labels,
-        source,
-    );
+    if tells_cpu {
+        let source = "CPU accounting over the steps";
+        cx.measure(
+            "cpu_per_1000_objects",
+            Unit::Milliseconds,
+            cpu_us / objects,
+            &labels,
+            source,
+        );
+    }
     Ok(())
 }
 

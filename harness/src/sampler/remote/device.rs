@@ -61,6 +61,10 @@ pub(super) async fn open(device: &str) -> Result<Remote, String> {
             "BatchMode=yes",
             "-o",
             "ConnectTimeout=10",
+            "-o",
+            "ServerAliveInterval=5",
+            "-o",
+            "ServerAliveCountMax=3",
             "--",
             device,
             "sh",
@@ -88,19 +92,32 @@ pub(super) async fn open(device: &str) -> Result<Remote, String> {
     let (tell, mut first) = tokio::sync::mpsc::channel(1);
     let task = tokio::spawn(async move {
         let mut sample = Sample::default();
+        let mut of_cgroup = None;
         while let Ok(Some(line)) = lines.next_line().await {
             if line == END {
-                put(&slot, std::mem::take(&mut sample).readings());
+                let sample = std::mem::take(&mut sample);
+                // What the first was of, all are: when K3s ends, the device's figures do not go on under its name.
+                let kind = sample.usage.is_some();
+                if *of_cgroup.get_or_insert(kind) == kind {
+                    put(&slot, sample.readings());
+                }
                 // Only the first is awaited.
                 let _ = tell.try_send(());
             } else {
                 sample.take(&line);
             }
         }
+        super::end(&slot);
         drop(tell);
     });
     match tokio::time::timeout(FIRST_WITHIN, first.recv()).await {
         Ok(Some(())) => {
+            if let Some(mut stderr) = child.stderr.take() {
+                // Unread, a full pipe would stop the script.
+                tokio::spawn(
+                    async move { tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await },
+                );
+            }
             let keep = tokio::spawn(async move {
                 // ssh lives as long as its reader.
                 let _ = task.await;

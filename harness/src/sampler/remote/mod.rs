@@ -15,7 +15,15 @@ use tokio::task::JoinHandle;
 use super::Sampler;
 use crate::api::Api;
 
-type Slot = Arc<Mutex<Option<Vec<(Metric, f64)>>>>;
+type Slot = Arc<Mutex<Newest>>;
+
+/// What came last and was not taken yet.
+#[derive(Default)]
+struct Newest {
+    readings: Option<Vec<(Metric, f64)>>,
+    /// Whether nothing will come any more.
+    ended: bool,
+}
 
 /// A source that is asked in the background for as long as this lives.
 pub struct Remote {
@@ -32,6 +40,16 @@ impl Drop for Remote {
 }
 
 impl Remote {
+    /// What is sampled, for the record.
+    #[must_use]
+    pub fn what(&self) -> &'static str {
+        if self.name.starts_with("ssh:") {
+            "over ssh: K3s's own cgroup where it has one, else the whole device"
+        } else {
+            "the whole node with its pods and its system, as the cluster tells it"
+        }
+    }
+
     /// How often there is something new.
     #[must_use]
     pub fn period(&self) -> Duration {
@@ -41,30 +59,30 @@ impl Remote {
     /// A sampler that takes what came last.
     #[must_use]
     pub fn sampler(&self) -> Box<dyn Sampler> {
-        Box::new(Newest {
+        Box::new(Taker {
             name: self.name.clone(),
             slot: Arc::clone(&self.newest),
         })
     }
 }
 
-struct Newest {
+struct Taker {
     name: String,
     slot: Slot,
 }
 
-impl Sampler for Newest {
+impl Sampler for Taker {
     fn name(&self) -> &str {
         &self.name
     }
 
     /// Nothing at all between two answers: a value that was read once is one sample.
     fn sample(&mut self, into: &mut Vec<(Metric, f64)>) -> std::io::Result<()> {
-        let newest = self
-            .slot
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = slot.readings.take();
+        if newest.is_none() && slot.ended {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
         into.extend(newest.into_iter().flatten());
         Ok(())
     }
@@ -83,5 +101,9 @@ pub async fn open(ssh: Option<&str>, api: &Api) -> Result<Remote, String> {
 }
 
 fn put(slot: &Slot, readings: Vec<(Metric, f64)>) {
-    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(readings);
+    slot.lock().unwrap_or_else(PoisonError::into_inner).readings = Some(readings);
+}
+
+fn end(slot: &Slot) {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
 }

@@ -5,11 +5,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use testcontainers::ContainerAsync;
-use testcontainers::bollard::Docker;
 use testcontainers::bollard::models::ContainerInspectResponse;
 use tokio::sync::watch;
 
@@ -20,7 +18,7 @@ use super::{node, parts};
 use crate::cell::{Cell, Shape};
 use crate::cgroup::{self, Cgroup};
 use crate::distribution::{AgentSpec, CommandLine};
-use crate::engine::{self, Engine};
+use crate::engine::Engine;
 use crate::target::native::Holdings;
 use crate::target::{Agent, Exit, ProvisionError};
 
@@ -30,7 +28,7 @@ pub(super) const SERVER_NAME: &str = "assay";
 /// An agent in its container.
 pub(super) struct AgentMember {
     name: String,
-    address: Ipv4Addr,
+    pub address: Ipv4Addr,
     pub container: ContainerAsync<ServerImage>,
     cgroup: Cgroup,
     ended: watch::Receiver<Option<Exit>>,
@@ -71,7 +69,7 @@ pub(super) fn token() -> String {
 }
 
 /// The agents' subnet of pods. The server's node has the first, whatever its name's place in the alphabet.
-fn pods(nth: u8) -> String {
+pub(super) fn pods(nth: u8) -> String {
     format!("10.42.{nth}.0/24")
 }
 
@@ -180,43 +178,6 @@ pub(super) fn address_of(found: &ContainerInspectResponse, network: &str) -> Res
         .parse()
         .map_err(|_| anyhow!("failed to learn a container's address; look at the engine's log"))
 }
-
-/// Tells every node the way to the others' pods, which flannel would do otherwise.
-pub(super) async fn route(
-    docker: &Docker,
-    server: &str,
-    address: Ipv4Addr,
-    agents: &[AgentMember],
-) -> Result<()> {
-    let others = agents
-        .iter()
-        .map(|agent| (agent.container.id(), agent.address));
-    let nodes: Vec<_> = std::iter::once((server, address)).chain(others).collect();
-    for (nth, (_, via)) in (0_u8..).zip(&nodes) {
-        for (container, own) in &nodes {
-            if own != via {
-                add_route(docker, container, &pods(nth), &via.to_string()).await?;
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn add_route(docker: &Docker, container: &str, to: &str, via: &str) -> Result<()> {
-    let argv = ["/bin/ip", "route", "replace", to, "via", via];
-    let added = tokio::time::timeout(ROUTE_WITHIN, engine::exec(docker, container, &argv))
-        .await
-        .with_context(|| format!("failed to add a route to {to} within {ROUTE_WITHIN:?}"))??;
-    ensure!(
-        added.code == 0,
-        "failed to add a route to {to}: {}",
-        crate::text::tame(&String::from_utf8_lossy(&added.stderr))
-    );
-    Ok(())
-}
-
-/// How long the engine may take to run `ip` in a container that has just started.
-const ROUTE_WITHIN: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

@@ -144,9 +144,7 @@ impl Cluster for DockerCluster {
             throttled_share: (counters.periods > 0)
                 .then(|| counters.throttled_periods as f64 / counters.periods as f64),
             stayed_in_cgroup: self.stayed.load(Ordering::Relaxed),
-            restarts: 0,
-            serving_after_hold: None,
-            hold_ms: 0.0,
+            ..BudgetEvidence::default()
         }
     }
 

@@ -14,6 +14,7 @@ use super::image::{self, ServerFiles};
 use super::member::Member;
 use super::parts::{make_folders, volumes};
 use super::reach::{self, Published, Reach};
+use super::routes;
 use crate::cell::{Cell, Shape};
 use crate::cgroup;
 use crate::distribution::ServerSpec;
@@ -198,7 +199,7 @@ async fn launch(
         };
         agents = agents::join(&joining, holdings).await?;
         if cell.shape == Shape::Node {
-            agents::route(&engine.docker, server.container.id(), address, &agents).await?;
+            routes::route(&engine.docker, server.container.id(), address, &agents).await?;
         }
     }
     let about = About {
@@ -252,7 +253,7 @@ fn facts(
     };
     let agents = (cell.agents > 0).then(|| {
         let words = format!(
-            "{}, each a container with the budget {} of its own; usage and peak are the server's alone",
+            "{}, each a container with the budget {} of its own; usage and peak are the server's alone, which pays for the program's pages",
             cell.agents, cell.budget.name
         );
         ("agents", words)

@@ -13,6 +13,7 @@ mod member;
 mod node;
 mod parts;
 mod reach;
+mod routes;
 mod start;
 mod watch;
 

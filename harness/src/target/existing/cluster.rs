@@ -32,6 +32,7 @@ struct ExistingCluster {
 pub(super) async fn take(
     args: &ExistingArgs,
     file: PathBuf,
+    uid: String,
     api: Api,
     cell: &Cell,
     scope: &Scope,
@@ -39,6 +40,7 @@ pub(super) async fn take(
     let objects = Resource::Objects {
         kubeconfig: file.clone(),
         context: args.context.clone(),
+        uid,
         run: api.run().to_owned(),
     };
     let remote = remote::open(args.ssh.as_deref(), &api).await;
@@ -91,6 +93,14 @@ impl Cluster for ExistingCluster {
         Some("the cluster was there already, so that its start was not seen")
     }
 
+    fn facts(&self) -> Vec<(String, String)> {
+        let sampled = self.remote.as_ref().map(Remote::what);
+        sampled
+            .map(|what| ("sampled".to_owned(), what.to_owned()))
+            .into_iter()
+            .collect()
+    }
+
     fn unsampled(&self) -> Option<&str> {
         self.remote.as_ref().err().map(String::as_str)
     }
@@ -127,18 +137,8 @@ impl Cluster for ExistingCluster {
 
     fn budget_evidence(&self) -> BudgetEvidence {
         BudgetEvidence {
-            enforced: false,
             not_enforced_because: Some("assay did not make this cluster".to_owned()),
-            memory_limit_bytes: None,
-            cpu_limit_milli: None,
-            peak_bytes: None,
-            oom_kills: 0,
-            limit_hits: 0,
-            throttled_share: None,
-            stayed_in_cgroup: false,
-            restarts: 0,
-            serving_after_hold: None,
-            hold_ms: 0.0,
+            ..BudgetEvidence::default()
         }
     }
 

@@ -66,20 +66,56 @@ pub(super) async fn refuse_production(api: &Api) -> Result<(), String> {
         .filter(|name| !SYSTEM.contains(name))
         .map(crate::text::tame)
         .collect();
-    judge(&foreign, nodes.len())
+    let mut in_default = Vec::new();
+    for kind in IN_DEFAULT {
+        let items = names(kind).await.map_err(|why| {
+            format!("it cannot be told whether people use the cluster ({why}); give --yes-this-cluster if none do")
+        })?;
+        let plural = kind.rsplit('/').next().unwrap_or_default();
+        in_default.extend(
+            items
+                .iter()
+                .filter(|item| is_somebodys(item))
+                .filter_map(|item| item["metadata"]["name"].as_str())
+                .map(|name| format!("{plural}/{}", crate::text::tame(name))),
+        );
+    }
+    judge(&foreign, &in_default, nodes.len())
 }
 
-fn judge(foreign: &[String], nodes: usize) -> Result<(), String> {
+/// What people keep in the namespace `default`.
+const IN_DEFAULT: &[&str] = &[
+    "/api/v1/namespaces/default/pods",
+    "/api/v1/namespaces/default/services",
+    "/api/v1/namespaces/default/configmaps",
+    "/api/v1/namespaces/default/secrets",
+    "/api/v1/namespaces/default/persistentvolumeclaims",
+];
+
+/// Whether an object in `default` is neither the system's nor a run's.
+fn is_somebodys(item: &serde_json::Value) -> bool {
+    let name = item["metadata"]["name"].as_str().unwrap_or_default();
+    let token = item["type"] == "kubernetes.io/service-account-token";
+    let system = ["kubernetes", "kube-root-ca.crt"].contains(&name) || token;
+    !system && item["metadata"]["labels"].get(RUN_LABEL).is_none()
+}
+
+fn judge(foreign: &[String], in_default: &[String], nodes: usize) -> Result<(), String> {
     let mut signs = Vec::new();
-    if !foreign.is_empty() {
-        let more = foreign.len().saturating_sub(SHOWN);
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        let shown = foreign[..foreign.len().min(SHOWN)].join(", ");
-        signs.push(format!("the namespaces {shown}{more}"));
+    for (what, names) in [
+        ("the namespaces", foreign),
+        ("in its namespace default", in_default),
+    ] {
+        if !names.is_empty() {
+            let more = names.len().saturating_sub(SHOWN);
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            let shown = names[..names.len().min(SHOWN)].join(", ");
+            signs.push(format!("{what} {shown}{more}"));
+        }
     }
     if nodes > 1 {
         signs.push(format!("{nodes} nodes"));
@@ -100,12 +136,17 @@ mod tests {
 
     #[test]
     fn other_peoples_namespaces_and_several_nodes_are_refused() {
-        assert_eq!(judge(&[], 0), Ok(()));
-        assert_eq!(judge(&[], 1), Ok(()));
+        assert_eq!(judge(&[], &[], 0), Ok(()));
+        assert_eq!(judge(&[], &[], 1), Ok(()));
         let many: Vec<String> = (0..7).map(|n| format!("shop-{n}")).collect();
-        let why = judge(&many, 3).unwrap_err();
+        let why = judge(&many, &[], 3).unwrap_err();
         assert!(why.contains("shop-4 and 2 more and 3 nodes"), "{why}");
         assert!(why.contains("--yes-this-cluster"));
-        assert!(judge(&[], 2).is_err());
+        assert!(judge(&[], &[], 2).is_err());
+        let kept = judge(&[], &["pods/shop".to_owned()], 1).unwrap_err();
+        assert!(
+            kept.contains("in its namespace default pods/shop"),
+            "{kept}"
+        );
     }
 }

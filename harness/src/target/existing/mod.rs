@@ -6,7 +6,7 @@ mod guard;
 mod removal;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -26,10 +26,16 @@ pub(super) const KIND: TargetKind = TargetKind {
     name: NAME,
     title: "a cluster that is already there, by its kubeconfig",
     found_by: None,
-    open: |args| Ok(Arc::new(ExistingTarget(args.existing.clone()))),
+    open: |args| {
+        Ok(Arc::new(ExistingTarget {
+            args: args.existing.clone(),
+            admitted: OnceLock::new(),
+        }))
+    },
 };
 
 const NAME: &str = "existing";
+const ANOTHER: &str = "the kubeconfig was turned to another cluster meanwhile; give --context";
 
 /// Which cluster.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -71,8 +77,12 @@ impl ExistingArgs {
 }
 
 /// The target `existing`.
-#[derive(Debug, Clone)]
-pub struct ExistingTarget(ExistingArgs);
+#[derive(Debug)]
+pub struct ExistingTarget {
+    args: ExistingArgs,
+    /// Which cluster was admitted: a kubeconfig may be turned to another one meanwhile.
+    admitted: OnceLock<String>,
+}
 
 impl Target for ExistingTarget {
     fn name(&self) -> &'static str {
@@ -95,10 +105,15 @@ impl Target for ExistingTarget {
     /// Asks the cluster what it is, and refuses one that looks as if people used it.
     fn admit(&self) -> BoxFuture<'_, Result<Option<Admitted>, String>> {
         async {
-            let api = self.0.connect("admission").await?;
+            let api = self.args.connect("admission").await?;
             let version = guard::version(&api).await?;
-            if !self.0.yes_this_cluster {
+            if !self.args.yes_this_cluster {
                 guard::refuse_production(&api).await?;
+            }
+            let uid = removal::identity(&api).await?;
+            let first = self.admitted.get_or_init(|| uid.clone());
+            if *first != uid {
+                return Err(ANOTHER.to_owned());
             }
             let distribution: &'static dyn Distribution = if version.contains("+k3s") {
                 &OF_K3S
@@ -119,10 +134,15 @@ impl Target for ExistingTarget {
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<Box<dyn Cluster>, ProvisionError>> {
         async move {
-            let file = self.0.file().map_err(ProvisionError::Unavailable)?;
-            let api = self.0.connect(scope.run()).await;
+            let file = self.args.file().map_err(ProvisionError::Unavailable)?;
+            let api = self.args.connect(scope.run()).await;
             let api = api.map_err(ProvisionError::Unavailable)?;
-            cluster::take(&self.0, file, api, cell, scope).await
+            let uid = removal::identity(&api).await;
+            let uid = uid.map_err(ProvisionError::Unavailable)?;
+            if self.admitted.get() != Some(&uid) {
+                return Err(ProvisionError::Unavailable(ANOTHER.to_owned()));
+            }
+            cluster::take(&self.args, file, uid, api, cell, scope).await
         }
         .boxed()
     }

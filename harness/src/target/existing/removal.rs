@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::api::{self, Api, ApiError, RUN_LABEL, group_root};
+use crate::api::{self, Api, RUN_LABEL, group_root};
 use crate::check::Offer;
 
 /// How long what was asked to go may take.
@@ -18,6 +18,7 @@ const NAMESPACES: &str = "/api/v1/namespaces";
 pub(crate) fn remove_objects(
     kubeconfig: &Path,
     context: Option<&str>,
+    uid: &str,
     run: &str,
 ) -> Result<bool, String> {
     // A sweep may itself run inside a runtime, where another cannot be started on the same thread.
@@ -30,6 +31,13 @@ pub(crate) fn remove_objects(
             runtime.block_on(async {
                 let client = api::client(kubeconfig, context, None).await;
                 let api = Api::new(client.map_err(|error| error.to_string())?, run);
+                if identity(&api).await? != uid {
+                    return Err(format!(
+                        "another cluster answers there now, and it was left alone; point {} at the one that was \
+                         tested and run `assay sweep` again",
+                        kubeconfig.display()
+                    ));
+                }
                 match remove_all(&api).await {
                     Ok((found, left)) if left.is_empty() => Ok(found > 0),
                     Ok((_, left)) => Err(format!("still there: {}", left.join(", "))),
@@ -44,13 +52,44 @@ pub(crate) fn remove_objects(
     })
 }
 
+/// What stays the same for as long as a cluster lives: the uid of its namespace `kube-system`. The specimen, which
+/// makes none, has that of `default`.
+///
+/// # Errors
+/// A sentence: why it is not known.
+pub(super) async fn identity(api: &Api) -> Result<String, String> {
+    let mut why = String::new();
+    for name in ["kube-system", "default"] {
+        let answer = api.get(&format!("{NAMESPACES}/{name}")).await;
+        let answer = answer.map_err(|error| {
+            format!("{error}; run `assay sweep` again when the cluster can be reached")
+        })?;
+        if let Some(uid) = answer.body["metadata"]["uid"].as_str()
+            && answer.is_success()
+        {
+            return Ok(uid.to_owned());
+        }
+        why = format!("the namespace {name} answered {}", answer.summary());
+    }
+    Err(format!("the cluster does not tell which one it is: {why}"))
+}
+
 /// Asks for the removal of everything that carries the run's label, and waits for it. Returns how many objects were
 /// found, and the paths of those that stayed.
 ///
 /// # Errors
 /// When the cluster cannot be asked what it serves.
-pub(super) async fn remove_all(api: &Api) -> Result<(usize, Vec<String>), ApiError> {
+pub(super) async fn remove_all(api: &Api) -> anyhow::Result<(usize, Vec<String>)> {
     let api = api.clean();
+    // A cluster that refuses to answer has not said that it is clean.
+    for path in ["/api", "/apis", NAMESPACES] {
+        let answer = api.get(path).await?;
+        anyhow::ensure!(
+            answer.is_success(),
+            "failed to look for what was made: {path} answered {}; check the kubeconfig's credentials",
+            answer.summary()
+        );
+    }
     let offer = Offer::discover(&api, &[]).await?;
     let mut collections: Vec<String> = offer
         .resources
@@ -65,8 +104,16 @@ pub(super) async fn remove_all(api: &Api) -> Result<(usize, Vec<String>), ApiErr
     let mut ours = BTreeSet::new();
     let mut seen = BTreeSet::new();
     let mut count = 0;
+    let mut unasked = Vec::new();
     for collection in collections {
         let found = api.list(&collection, &[("labelSelector", &label)]).await?;
+        // Served a moment ago and gone: a definition that went with its resource.
+        if !found.is_success() && found.status != 404 {
+            unasked.push(format!(
+                "{collection} could not be asked ({})",
+                found.summary()
+            ));
+        }
         for item in found.body["items"].as_array().into_iter().flatten() {
             let about = &item["metadata"];
             // The same object is served under several versions of its group.
@@ -93,7 +140,12 @@ pub(super) async fn remove_all(api: &Api) -> Result<(usize, Vec<String>), ApiErr
         }
     }
     let paths = api.remove_made().await;
-    Ok((count, api.await_gone(paths, GONE_WITHIN).await))
+    let mut left = api.await_gone(paths, GONE_WITHIN).await;
+    left.extend(unasked);
+    Ok((
+        count,
+        left.iter().map(|line| crate::text::tame(line)).collect(),
+    ))
 }
 
 /// The path of an object, from the path of its collection over all namespaces.

@@ -184,20 +184,7 @@ impl Cluster for NativeCluster {
     }
 
     fn budget_evidence(&self) -> BudgetEvidence {
-        let mut evidence = BudgetEvidence {
-            enforced: false,
-            not_enforced_because: None,
-            memory_limit_bytes: None,
-            cpu_limit_milli: None,
-            peak_bytes: None,
-            oom_kills: 0,
-            limit_hits: 0,
-            throttled_share: None,
-            stayed_in_cgroup: false,
-            restarts: 0,
-            serving_after_hold: None,
-            hold_ms: 0.0,
-        };
+        let mut evidence = BudgetEvidence::default();
         match &self.about.cgroup {
             Ok(cgroup) => {
                 if cgroup.holds(self.about.pid) == Some(false) {

@@ -30,6 +30,8 @@ struct Seen {
     lowest_available: Option<u64>,
     oom_kills: u64,
     paging: PagingLog,
+    /// Whether the records stopped coming: then nobody knows the peak.
+    lost: bool,
 }
 
 impl Evidence {
@@ -49,6 +51,11 @@ impl Evidence {
         }
     }
 
+    /// The records came to an end while the machine was in use.
+    pub fn lose(&self) {
+        self.lock().lost = true;
+    }
+
     pub fn thrash(&self, silent_since: Instant) -> Option<Thrash> {
         self.lock().paging.judge(silent_since)
     }
@@ -65,15 +72,14 @@ impl Evidence {
             cpu_limit_milli: Some(part_of_a_cpu.unwrap_or(u64::from(size.cpus) * 1000)),
             peak_bytes: seen
                 .lowest_available
+                .filter(|_| !seen.lost)
                 .map(|available| machine.saturating_sub(available)),
             oom_kills: seen.oom_kills,
             // A machine has no limit that is hit: what it lacks, its kernel reclaims.
             limit_hits: 0,
             throttled_share: None,
-            stayed_in_cgroup: true,
-            restarts: 0,
-            serving_after_hold: None,
-            hold_ms: 0.0,
+            machine: true,
+            ..BudgetEvidence::default()
         }
     }
 

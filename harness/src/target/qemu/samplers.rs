@@ -93,6 +93,7 @@ impl Watched {
             return Ok(());
         };
         if stream.generation == self.generation {
+            self.evidence.lose();
             return Err(why);
         }
         let renewed = samples.samplers().into_iter().nth(self.nth);

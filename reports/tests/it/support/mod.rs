@@ -151,6 +151,8 @@ pub fn evidence(peak_mib: f64) -> BudgetEvidence {
         restarts: 0,
         serving_after_hold: Some(true),
         hold_ms: 10_000.0,
+        machine: false,
+        thrashed: None,
     }
 }
 
