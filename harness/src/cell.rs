@@ -40,6 +40,8 @@ pub struct Cell {
     pub shape: Shape,
     /// Variables that the server gets besides its own, such as `GOGC=40`; part of the id.
     pub env: Vec<(String, String)>,
+    /// How many agents join its server, each with a budget like the server's; part of the id where it is not 0.
+    pub agents: u8,
     /// What it may use.
     pub budget: Budget,
     /// Resolved binaries by the name under which [`Distribution::artifacts`] asks for them.

@@ -78,6 +78,7 @@ fn milestones(cluster: &dyn Cluster, sink: &CellSink, ready: &Ready, from: &str)
             ReadyWhen::Http200(_) => "ready",
             ReadyWhen::FirstWrite => "first_write",
             ReadyWhen::Node => "node",
+            ReadyWhen::Agents => "agents",
             ReadyWhen::FirstPod => "first_pod",
         };
         let took = at.saturating_duration_since(cluster.started());

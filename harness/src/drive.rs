@@ -166,7 +166,11 @@ async fn run_scenario(
         Access::Etcd(_) => Surface::EtcdApi,
     };
     let unsampled = scene.cluster.unsampled().filter(|_| scenario.samples());
-    let (outcome, reason) = if let Some(why) = unsampled {
+    let alone = scenario.needs_agents() && scene.cluster.agents().is_empty();
+    let (outcome, reason) = if alone {
+        let why = "the cell has no agent; give --target docker --shape node --agents 1";
+        (Outcome::Skipped, Some(why.to_owned()))
+    } else if let Some(why) = unsampled {
         (Outcome::Skipped, Some(why.to_owned()))
     } else if scenario.surfaces().contains(&surface) {
         let cx = ScenarioContext {

@@ -21,6 +21,8 @@ pub struct PlannedCell {
     pub shape: Shape,
     /// Variables that its server gets besides its own.
     pub env: Vec<(String, String)>,
+    /// How many agents join its server.
+    pub agents: u8,
     /// What it may use.
     pub budget: Budget,
     /// Why it cannot run; then it is skipped with this reason.
@@ -37,6 +39,8 @@ pub struct Common<'a> {
     pub shape: Shape,
     /// Variables that their servers get.
     pub env: &'a [(String, String)],
+    /// How many agents join each server.
+    pub agents: u8,
     /// What they may use.
     pub budget: &'a Budget,
 }
@@ -47,6 +51,9 @@ impl Common<'_> {
         let mut id = format!("{}-{}-{datastore}", self.target, self.distribution.name());
         if self.shape != Shape::default() {
             id.push_str(&format!("-{}", self.shape));
+        }
+        if self.agents > 0 {
+            id.push_str(&format!("-agents{}", self.agents));
         }
         id.push_str(&format!("-{}", slug(&self.budget.name)));
         // The id is in every report and names folders: no secret, and nothing long.
@@ -91,6 +98,7 @@ pub fn cells(
                 datastore,
                 shape: common.shape,
                 env: common.env.to_vec(),
+                agents: common.agents,
                 budget: common.budget.clone(),
                 skip,
             }
@@ -137,6 +145,7 @@ mod tests {
             distribution: &Reference,
             shape: Shape::ControlPlane,
             env: &[],
+            agents: 0,
             budget: &budget,
         };
         let planned = cells(&common, &both, &binaries, &missing);
@@ -151,6 +160,11 @@ mod tests {
         assert_eq!(
             other.id(Datastore::Etcd),
             "native-reference-etcd-node-768Mi-1.5-GOGC40"
+        );
+        let joined = Common { agents: 2, ..other };
+        assert_eq!(
+            joined.id(Datastore::Etcd),
+            "native-reference-etcd-node-agents2-768Mi-1.5-GOGC40"
         );
         let secret = Common {
             env: &[("K3S_TOKEN".into(), "verysecret".into())],

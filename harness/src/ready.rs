@@ -63,14 +63,15 @@ pub async fn wait(
                     .context("failed to write: the port was not awaited first")?;
                 first_write(cluster, access, run, &note).await?;
             }
-            (ReadyWhen::Node | ReadyWhen::FirstPod, _) => {
+            (ReadyWhen::Node | ReadyWhen::Agents | ReadyWhen::FirstPod, _) => {
                 let Some(Access::Kubernetes(api)) = &access else {
                     bail!(
                         "failed to wait for a node: the port of a Kubernetes API was not awaited first"
                     );
                 };
                 match condition {
-                    ReadyWhen::Node => node::takes_pods(api, &note).await,
+                    ReadyWhen::Node => node::takes_pods(cluster, api, &note).await,
+                    ReadyWhen::Agents => node::agents_take_pods(cluster, api, &note).await?,
                     _ => node::first_pod(api, run, &note).await,
                 }
             }

@@ -164,7 +164,11 @@ async fn serve(
     let last_seen = Mutex::new("nothing yet".to_owned());
     let mut conditions = planned.distribution.ready_when().to_vec();
     if planned.shape == Shape::Node {
-        conditions.extend([ReadyWhen::Node, ReadyWhen::FirstPod]);
+        conditions.push(ReadyWhen::Node);
+        if planned.agents > 0 {
+            conditions.push(ReadyWhen::Agents);
+        }
+        conditions.push(ReadyWhen::FirstPod);
     }
     let waited = ready::wait(cluster, &conditions, &settings.run, &last_seen);
     let ready = tokio::select! {

@@ -26,6 +26,10 @@ pub trait Scenario: Sync {
     fn samples(&self) -> bool {
         false
     }
+    /// Whether it is about agents, so that in a cell without any there is nothing to do.
+    fn needs_agents(&self) -> bool {
+        false
+    }
     /// Runs it. An error means that it could not measure: the scenario is errored, never passed.
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>>;
 }

@@ -54,6 +54,7 @@ pub(super) fn json(legs: &[Leg], left_out: &[String]) -> Value {
             "version": leg.chosen.version,
             "datastore": cell.datastore.to_string(),
             "shape": cell.shape.to_string(),
+            "agents": cell.agents,
             "budget": cell.budget,
             "skip": cell.skip,
         })

@@ -160,12 +160,14 @@ async fn one(
     let served = served(selections.to_vec(), &args.suite, chosen.distribution);
     let (selections, left_out) = served.map_err(CommandError::Usage)?;
     offers_shape(shape, target.as_ref(), chosen.distribution)?;
+    offers_agents(args.agents, shape, target.as_ref(), chosen.distribution)?;
     let datastores = intersect(datastores, &chosen)?;
     let common = Common {
         target: target.name(),
         distribution: chosen.distribution,
         shape,
         env: &args.server_env,
+        agents: args.agents,
         budget: &budget,
     };
     let planned = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
@@ -210,6 +212,30 @@ fn offers_shape(
         return refuse(&format!("the target {}", target.name()), target.shapes());
     }
     Ok(())
+}
+
+/// An agent that nobody starts must not be in a cell's name.
+fn offers_agents(
+    agents: u8,
+    shape: Shape,
+    target: &dyn Target,
+    distribution: &dyn Distribution,
+) -> Result<(), CommandError> {
+    let refusal = if agents == 0 {
+        None
+    } else if shape != Shape::Node {
+        Some("agents are nodes; give --shape node as well".to_owned())
+    } else if !distribution.has_agents() {
+        Some(format!("{} has no agents", distribution.name()))
+    } else if !target.has_agents() {
+        Some(format!(
+            "the target {} makes no agents; choose --target docker",
+            target.name()
+        ))
+    } else {
+        None
+    };
+    refusal.map_or(Ok(()), |words| Err(CommandError::Usage(words)))
 }
 
 fn wanted_datastores(names: &[String]) -> Result<Vec<Datastore>, CommandError> {

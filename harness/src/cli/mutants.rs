@@ -106,6 +106,7 @@ fn cell(chosen: &Chosen, dir: &RunDir, state: &StateDir) -> Result<Cell, Command
         datastore: chosen.distribution.datastores()[0],
         shape: Shape::ControlPlane,
         env: Vec::new(),
+        agents: 0,
         budget: Budget::unlimited(),
         binaries: chosen.binaries.clone(),
         work: state.work().join(dir.short_id()).join("0"),

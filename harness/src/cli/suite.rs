@@ -50,6 +50,10 @@ pub(super) struct Args {
     /// A variable for the server, such as GOGC=40; may be given again. It becomes part of the cell's name.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     pub(super) server_env: Vec<(String, String)>,
+    /// How many agents join the server, each a further node with a budget like the server's; needs --shape node and a
+    /// target that can, such as docker. It becomes part of the cell's name.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=8))]
+    pub(super) agents: u8,
     /// Only checks and scenarios whose id or title holds this text.
     #[arg(long)]
     pub(super) filter: Option<String>,
@@ -224,6 +228,7 @@ impl Run<'_> {
                 datastore: planned.datastore,
                 shape: planned.shape,
                 env: planned.env.clone(),
+                agents: planned.agents,
                 budget: planned.budget.clone(),
                 binaries: settings.binaries.clone(),
                 // Short, for unix sockets beneath it have at most 107 bytes for their path.

@@ -4,8 +4,8 @@
 
 use crate::cell::Shape;
 use crate::distribution::{
-    Access, ArtifactNeed, CommandLine, Datastore, Distribution, PROBE_IMAGE, ReadyWhen, ServerSpec,
-    Surface,
+    Access, AgentSpec, ArtifactNeed, CommandLine, Datastore, Distribution, PROBE_IMAGE, ReadyWhen,
+    ServerSpec, Surface,
 };
 
 /// The distribution that assay exists for.
@@ -16,6 +16,11 @@ const DISABLED: &str = "traefik,metrics-server,local-storage,coredns,servicelb";
 
 /// The supervisor and API server's port (`--https-listen-port`'s default).
 pub const API_PORT: u16 = 6443;
+
+/// The secret, as a variable and not as an argument: arguments are in the record and in every list of processes.
+fn token(secret: &str) -> (String, String) {
+    ("K3S_TOKEN".to_owned(), secret.to_owned())
+}
 
 impl Distribution for K3s {
     fn name(&self) -> &'static str {
@@ -79,8 +84,38 @@ impl Distribution for K3s {
         CommandLine {
             program: spec.binaries.get("k3s").cloned().unwrap_or_default(),
             args,
-            env: spec.env.to_vec(),
+            env: spec
+                .env
+                .iter()
+                .cloned()
+                .chain(spec.token.map(token))
+                .collect(),
         }
+    }
+
+    fn has_agents(&self) -> bool {
+        true
+    }
+
+    fn agent(&self, spec: &AgentSpec<'_>) -> Option<CommandLine> {
+        let server = format!("https://{}:{API_PORT}", spec.server);
+        let data = spec.data_dir.display().to_string();
+        let args = [
+            "agent",
+            "--server",
+            &server,
+            "--node-name",
+            spec.name,
+            "--pause-image",
+            PROBE_IMAGE,
+            "--data-dir",
+            &data,
+        ];
+        Some(CommandLine {
+            program: spec.binaries.get("k3s").cloned().unwrap_or_default(),
+            args: args.map(str::to_owned).to_vec(),
+            env: vec![token(spec.token)],
+        })
     }
 
     fn access(&self, spec: &ServerSpec<'_>) -> Access {
@@ -113,5 +148,52 @@ impl Distribution for K3s {
 
     fn etcd_metrics(&self, spec: &ServerSpec<'_>) -> Option<String> {
         (spec.datastore == Datastore::Etcd).then(|| format!("http://{}:2381/metrics", spec.address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    #[test]
+    fn an_agent_joins_with_the_servers_secret_which_no_argument_shows() {
+        let binaries = BTreeMap::from([("k3s", PathBuf::from("/bin/k3s"))]);
+        let address = IpAddr::V4(Ipv4Addr::new(198, 18, 0, 10));
+        let server = K3s.server(&ServerSpec {
+            datastore: Datastore::Sqlite,
+            shape: Shape::Node,
+            env: &[("GOGC".to_owned(), "40".to_owned())],
+            data_dir: Path::new("/data"),
+            address,
+            private_network: true,
+            token: Some("secret"),
+            binaries: &binaries,
+        });
+        let spec = AgentSpec {
+            name: "agent-1",
+            server: address,
+            token: "secret",
+            data_dir: Path::new("/agent"),
+            binaries: &binaries,
+        };
+        let agent = K3s.agent(&spec).unwrap();
+        let secret = ("K3S_TOKEN".to_owned(), "secret".to_owned());
+        assert!(server.env.contains(&secret) && agent.env.contains(&secret));
+        assert_eq!(server.env.len(), 2);
+        let words = [server.args, agent.args.clone()].concat().join(" ");
+        assert!(!words.contains("secret"), "{words}");
+        assert!(
+            agent
+                .args
+                .join(" ")
+                .starts_with("agent --server https://198.18.0.10:6443 --node-name agent-1 "),
+            "{:?}",
+            agent.args
+        );
+        assert_eq!(K3s.has_agents(), K3s.agent(&spec).is_some());
     }
 }

@@ -57,6 +57,23 @@ pub struct ServerSpec<'a> {
     pub address: IpAddr,
     /// Whether it has a network namespace of its own, so that every port is free.
     pub private_network: bool,
+    /// The secret by which agents may join; `None` where there are none.
+    pub token: Option<&'a str>,
+    /// Looks up a resolved binary by artifact name.
+    pub binaries: &'a std::collections::BTreeMap<&'static str, PathBuf>,
+}
+
+/// What a distribution needs to know to give the command line of an agent: a further node, without a control plane.
+#[derive(Debug, Clone)]
+pub struct AgentSpec<'a> {
+    /// Its node's name.
+    pub name: &'a str,
+    /// The server's address as agents see it.
+    pub server: IpAddr,
+    /// The secret that the server was started with.
+    pub token: &'a str,
+    /// The agent's own data folder; exists and is empty but for images.
+    pub data_dir: &'a Path,
     /// Looks up a resolved binary by artifact name.
     pub binaries: &'a std::collections::BTreeMap<&'static str, PathBuf>,
 }
@@ -106,6 +123,8 @@ pub enum ReadyWhen {
     FirstWrite,
     /// A node is Ready and takes pods. Awaited of every node, whatever its distribution lists.
     Node,
+    /// Every agent is a node that is Ready and takes pods. Awaited where the cell has agents.
+    Agents,
     /// A first pod, of [`PROBE_IMAGE`], runs. Awaited of every node, whatever its distribution lists.
     FirstPod,
 }
@@ -144,6 +163,15 @@ pub trait Distribution: Sync {
     }
     /// The server's command line. The process must stay in the foreground.
     fn server(&self, spec: &ServerSpec<'_>) -> CommandLine;
+    /// The command line of an agent, which must wait for its server by itself and stay in the foreground; `None`: it
+    /// has no agents.
+    fn agent(&self, _spec: &AgentSpec<'_>) -> Option<CommandLine> {
+        None
+    }
+    /// Whether it has agents.
+    fn has_agents(&self) -> bool {
+        false
+    }
     /// How to get at it.
     fn access(&self, spec: &ServerSpec<'_>) -> Access;
     /// When it is ready, in order.

@@ -1,5 +1,5 @@
-//! A network for one cell: a bridge with a /30, so that the engine can give the container but one address, which is
-//! therefore known before it is made.
+//! A network for one cell: a bridge with a subnet of its own. An engine gives out the lowest free address, so that the
+//! first container's, the server's, is known before it is made; whoever relies on it looks what it became.
 
 use std::collections::HashMap;
 
@@ -13,15 +13,16 @@ use crate::net::{Subnet, free_subnet};
 /// How many subnets are tried: another run, or another engine, may take one between choosing and making.
 const TRIES: u32 = 8;
 
-/// Makes the network. It must stand in the ledger already.
+/// Makes the network, with room for so many containers. It must stand in the ledger already.
 ///
 /// # Errors
 /// When the engine refuses, or no subnet is free.
-pub async fn make_network(engine: &Engine, held: &Held, start: u32) -> Result<Subnet> {
+pub async fn make_network(engine: &Engine, held: &Held, start: u32, members: u8) -> Result<Subnet> {
+    let prefix = Subnet::prefix_for(members);
     let mut refusal = None;
     for nth in 0..TRIES {
         let start = start.wrapping_add(nth * 257);
-        let subnet = tokio::task::spawn_blocking(move || free_subnet(start))
+        let subnet = tokio::task::spawn_blocking(move || free_subnet(prefix, start))
             .await
             .context("failed to choose a subnet")??;
         let request = NetworkCreateRequest {
@@ -54,7 +55,7 @@ pub async fn make_network(engine: &Engine, held: &Held, start: u32) -> Result<Su
         }
     }
     bail!(
-        "failed to find a free /30 in 198.18.0.0/15 for a container network ({}); run `assay sweep`",
+        "failed to find a free /{prefix} in 198.18.0.0/15 for a container network ({}); run `assay sweep`",
         refusal.unwrap_or_default()
     )
 }

@@ -86,7 +86,7 @@ impl Network {
     #[must_use]
     pub fn kernel_args(&self) -> Vec<String> {
         let (address, bits, gateway) = match self {
-            Self::Private { subnet, .. } => (subnet.cell(), Subnet::PREFIX, subnet.host()),
+            Self::Private { subnet, .. } => (subnet.cell(), subnet.prefix(), subnet.host()),
             Self::Forwarded { .. } => (USER_GUEST, 24, USER_GATEWAY),
         };
         vec![

@@ -76,22 +76,23 @@ pub(crate) fn connect(link: LinkName, peer: u32) -> Result<Subnet> {
             let index = index_of(&handle, &link.name())
                 .await?
                 .context("it vanished")?;
-            bring_up(&handle, index, Some(subnet.host())).await?;
+            bring_up(&handle, index, Some((subnet.host(), subnet.prefix()))).await?;
             Ok(subnet)
         })
     })
 }
 
-/// A /30 that no interface and no route of this host uses, from a starting point on. Nothing marks it as taken: the
-/// caller must try, and come back with another start if it was too late. Blocks.
+/// A subnet of this size that no interface and no route of this host uses, from a starting point on. Nothing marks it
+/// as taken: the caller must try, and come back with another start if it was too late. Blocks.
 ///
 /// # Errors
 /// When the kernel does not answer, or the whole range is in use.
-pub(crate) fn free_subnet(start: u32) -> Result<Subnet> {
+pub(crate) fn free_subnet(prefix: u8, start: u32) -> Result<Subnet> {
     super::on_a_thread(move || {
         talk(|handle| async move {
-            Subnet::choose(start, &in_use(&handle).await?)
-                .context("failed to find a free /30 in 198.18.0.0/15; run `assay sweep`")
+            Subnet::choose_sized(prefix, start, &in_use(&handle).await?).with_context(|| {
+                format!("failed to find a free /{prefix} in 198.18.0.0/15; run `assay sweep`")
+            })
         })
     })
 }
@@ -177,7 +178,10 @@ async fn make(handle: &Handle, link: LinkName, peer: u32) -> Result<()> {
 /// When the kernel refuses.
 pub(crate) fn configure_inside(subnet: Subnet) -> Result<()> {
     talk(|handle| async move {
-        for (name, address) in [("lo", None), (INSIDE, Some(subnet.cell()))] {
+        for (name, address) in [
+            ("lo", None),
+            (INSIDE, Some((subnet.cell(), subnet.prefix()))),
+        ] {
             let index = index_of(&handle, name)
                 .await?
                 .with_context(|| format!("failed to find {name} in the private network"))?;
@@ -195,11 +199,15 @@ pub(crate) fn configure_inside(subnet: Subnet) -> Result<()> {
     })
 }
 
-pub(super) async fn bring_up(handle: &Handle, index: u32, address: Option<Ipv4Addr>) -> Result<()> {
-    if let Some(address) = address {
+pub(super) async fn bring_up(
+    handle: &Handle,
+    index: u32,
+    address: Option<(Ipv4Addr, u8)>,
+) -> Result<()> {
+    if let Some((address, prefix)) = address {
         handle
             .address()
-            .add(index, IpAddr::V4(address), Subnet::PREFIX)
+            .add(index, IpAddr::V4(address), prefix)
             .execute()
             .await
             .with_context(|| format!("failed to add the address {address}"))?;

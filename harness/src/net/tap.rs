@@ -73,7 +73,7 @@ impl Claim {
                     .build();
                 let marked = handle.link().set(mark).execute().await;
                 marked.context("failed to mark the emulator's network device")?;
-                link::bring_up(&handle, index, Some(subnet.host())).await
+                link::bring_up(&handle, index, Some((subnet.host(), subnet.prefix()))).await
             })
         })?;
         Ok(subnet)

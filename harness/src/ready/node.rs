@@ -4,39 +4,108 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, Request};
 use crate::distribution::PROBE_IMAGE;
+use crate::target::{Agent, Cluster};
 
 /// Between two looks: sparse, for the server has to answer each inside its budget.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
 
 const POD: &str = "assay-first-pod";
 
-/// Waits until a node is Ready and has no taint that keeps pods away.
-pub(super) async fn takes_pods(api: &Api, note: &impl Fn(String)) {
+/// Waits until a node that is no agent is Ready and has no taint that keeps pods away.
+pub(super) async fn takes_pods(cluster: &dyn Cluster, api: &Api, note: &impl Fn(String)) {
+    let agents: Vec<_> = names(cluster);
     loop {
-        let seen = match api.send(Request::get("/api/v1/nodes")).await {
-            Ok(answer) => match why_not(&answer.body["items"]) {
-                None => return,
-                Some(reason) => reason,
-            },
-            Err(error) => error.to_string(),
-        };
-        note(seen);
+        match nodes(api).await.and_then(|nodes| why_not(&nodes, &agents)) {
+            Ok(()) => return,
+            Err(seen) => note(seen),
+        }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// Why no node takes pods; `None`: one does.
-fn why_not(nodes: &Value) -> Option<String> {
-    let nodes = nodes.as_array().filter(|nodes| !nodes.is_empty());
-    let Some(nodes) = nodes else {
-        return Some("there is no node yet".to_owned());
-    };
-    let reasons: Vec<String> = nodes.iter().filter_map(reason_of).collect();
-    (reasons.len() == nodes.len()).then(|| reasons.join("; "))
+/// Waits until every agent is a node that is Ready and takes pods.
+///
+/// # Errors
+/// When an agent ended: it will not join any more.
+pub(super) async fn agents_take_pods(
+    cluster: &dyn Cluster,
+    api: &Api,
+    note: &impl Fn(String),
+) -> anyhow::Result<()> {
+    let agents = names(cluster);
+    anyhow::ensure!(
+        !agents.is_empty(),
+        "failed to wait for agents: none was started"
+    );
+    loop {
+        match nodes(api)
+            .await
+            .and_then(|nodes| why_not_all(&nodes, &agents))
+        {
+            Ok(()) => return Ok(()),
+            Err(seen) => note(seen),
+        }
+        if let Some(lost) = cluster.agents().iter().find_map(Agent::lost) {
+            anyhow::bail!("{lost}");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn names(cluster: &dyn Cluster) -> Vec<String> {
+    let agents = cluster.agents().into_iter();
+    agents.map(|agent| agent.name).collect()
+}
+
+async fn nodes(api: &Api) -> Result<Value, String> {
+    match api.send(Request::get("/api/v1/nodes")).await {
+        Ok(answer) => Ok(answer.body["items"].clone()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn name_of(node: &Value) -> &str {
+    node["metadata"]["name"].as_str().unwrap_or("?")
+}
+
+/// Why no node but these agents takes pods.
+fn why_not(nodes: &Value, agents: &[String]) -> Result<(), String> {
+    let is_agent = |node: &&Value| agents.iter().any(|agent| agent == name_of(node));
+    let nodes = nodes.as_array().into_iter().flatten();
+    let mut reasons = Vec::new();
+    for node in nodes.filter(|node| !is_agent(node)) {
+        match reason_of(node) {
+            None => return Ok(()),
+            Some(reason) => reasons.push(reason),
+        }
+    }
+    Err(match reasons.as_slice() {
+        [] => "there is no node yet".to_owned(),
+        reasons => reasons.join("; "),
+    })
+}
+
+/// Why not every one of these agents takes pods.
+fn why_not_all(nodes: &Value, agents: &[String]) -> Result<(), String> {
+    let nodes: Vec<&Value> = nodes.as_array().into_iter().flatten().collect();
+    let reasons: Vec<String> = agents
+        .iter()
+        .filter_map(|agent| {
+            let node = nodes.iter().find(|node| name_of(node) == agent);
+            node.map_or_else(
+                || Some(format!("the agent {agent} has not joined")),
+                |node| reason_of(node),
+            )
+        })
+        .collect();
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(reasons.join("; "))
 }
 
 fn reason_of(node: &Value) -> Option<String> {
-    let name = node["metadata"]["name"].as_str().unwrap_or("?");
+    let name = name_of(node);
     let ready = node["status"]["conditions"]
         .as_array()
         .into_iter()
@@ -115,19 +184,37 @@ mod tests {
             json!([{"metadata": {"name": "n"}, "spec": {"taints": taints},
                 "status": {"conditions": [{"type": "Ready", "status": status, "message": "no network"}]}}])
         };
-        assert_eq!(why_not(&node("True", Value::Null)), None);
-        assert!(
-            why_not(&node("False", Value::Null))
-                .unwrap()
-                .contains("no network")
-        );
+        assert_eq!(why_not(&node("True", Value::Null), &[]), Ok(()));
+        let refusal = |nodes: &Value| why_not(nodes, &[]).unwrap_err();
+        assert!(refusal(&node("False", Value::Null)).contains("no network"));
         let taints = json!([{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]);
+        assert!(refusal(&node("True", taints)).contains("not-ready"));
+        assert!(refusal(&json!([])).contains("no node"));
+        assert!(refusal(&Value::Null).contains("no node"));
+    }
+
+    #[test]
+    fn agents_and_the_servers_node_are_not_taken_for_each_other() {
+        let node = |name: &str, ready: &str| {
+            json!({"metadata": {"name": name},
+                "status": {"conditions": [{"type": "Ready", "status": ready}]}})
+        };
+        let agents = ["a".to_owned(), "b".to_owned()];
+        let only_agents = json!([node("a", "True"), node("b", "True")]);
+        assert!(why_not(&only_agents, &agents).is_err());
+        assert_eq!(why_not_all(&only_agents, &agents), Ok(()));
+        let one = json!([node("server", "True"), node("a", "True")]);
+        assert_eq!(why_not(&one, &agents), Ok(()));
         assert!(
-            why_not(&node("True", taints))
-                .unwrap()
-                .contains("not-ready")
+            why_not_all(&one, &agents)
+                .unwrap_err()
+                .contains("b has not joined")
         );
-        assert!(why_not(&json!([])).unwrap().contains("no node"));
-        assert!(why_not(&Value::Null).is_some());
+        let unready = json!([node("a", "True"), node("b", "Unknown")]);
+        assert!(
+            why_not_all(&unready, &agents)
+                .unwrap_err()
+                .contains("b is not Ready")
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Targets: places where a cluster is made.
 
+mod agent;
 mod disk;
 pub mod docker;
 pub mod existing;
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use reports::event::BudgetEvidence;
+
+pub use agent::Agent;
 
 use crate::artifact::Arch;
 use crate::cell::{Cell, Shape};
@@ -73,6 +76,10 @@ pub trait Target: Sync {
     fn shapes(&self) -> &'static [Shape] {
         &[Shape::ControlPlane]
     }
+    /// Whether it can make agents: further nodes that join a cell's server.
+    fn has_agents(&self) -> bool {
+        false
+    }
     /// By how much deadlines on this host's clock are stretched, for servers that run slower there.
     fn patience(&self) -> u32 {
         1
@@ -112,6 +119,10 @@ pub trait Cluster: Send + Sync {
     fn command(&self) -> &CommandLine;
     /// What the record shows of the place besides the binaries' origins: a key and a few words.
     fn facts(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+    /// The agents that were started to join its server, as seen now; the server's own figures hold none of theirs.
+    fn agents(&self) -> Vec<Agent> {
         Vec::new()
     }
     /// Bytes of these files and folders under the server's data folder. What is not there counts as nothing.

@@ -3,6 +3,7 @@
 //! This binary is also what runs in the containers (a small server), and an owner of a cell that is there to be
 //! killed.
 
+mod agents;
 mod engine_death;
 mod life;
 mod probe;
@@ -31,20 +32,30 @@ fn main() -> ExitCode {
     if let Some(reason) = &own_engine {
         eprintln!("ignored: engine_death needs an engine of its own to kill: {reason}");
     }
-    let trials = [life::TESTS, sweeping::TESTS, engine_death::TESTS]
-        .concat()
-        .into_iter()
-        .map(|(name, run)| {
-            let ignored = if name.starts_with("engine_death/") {
-                own_engine.is_some()
-            } else {
-                missing.is_some() && !name.starts_with("refused/")
-            };
-            Trial::test(name, move || {
-                run().map_err(|e| Failed::from(format!("{e:?}")))
-            })
-            .with_ignored_flag(ignored)
+    let no_k3s = agents::missing();
+    if let Some(reason) = &no_k3s {
+        eprintln!("ignored: agents/k3s needs K3s: {reason}");
+    }
+    let trials = [
+        life::TESTS,
+        agents::TESTS,
+        sweeping::TESTS,
+        engine_death::TESTS,
+    ]
+    .concat()
+    .into_iter()
+    .map(|(name, run)| {
+        let ignored = if name.starts_with("engine_death/") {
+            own_engine.is_some()
+        } else {
+            let of_k3s = name.starts_with("agents/k3s");
+            (missing.is_some() && !name.starts_with("refused/")) || (of_k3s && no_k3s.is_some())
+        };
+        Trial::test(name, move || {
+            run().map_err(|e| Failed::from(format!("{e:?}")))
         })
-        .collect();
+        .with_ignored_flag(ignored)
+    })
+    .collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use harness::cell::{Cell, Shape};
 use harness::distribution::{
-    Access, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec, Surface,
+    Access, AgentSpec, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec,
+    Surface,
 };
 use harness::engine::bollard::Docker;
 use harness::engine::bollard::query_parameters::ListContainersOptionsBuilder;
@@ -51,6 +52,16 @@ impl Distribution for Probe {
             args: self.args.iter().map(fill).collect(),
             env: vec![("ASSAY_TEST".into(), "yes".into())],
         }
+    }
+    fn has_agents(&self) -> bool {
+        true
+    }
+    fn agent(&self, spec: &AgentSpec<'_>) -> Option<CommandLine> {
+        Some(CommandLine {
+            program: spec.binaries["probe"].clone(),
+            args: vec!["probe-serve".into(), "0.0.0.0:7000".into()],
+            env: vec![("ASSAY_TEST".into(), spec.name.to_owned())],
+        })
     }
     fn access(&self, spec: &ServerSpec<'_>) -> Access {
         Access::Etcd {
@@ -106,6 +117,7 @@ impl Run {
             datastore: Datastore::Sqlite,
             shape: Shape::ControlPlane,
             env: Vec::new(),
+            agents: 0,
             budget,
             binaries: BTreeMap::from([("probe", std::env::current_exe()?)]),
             work: self.scope.work().join(format!("{nth:x}")),

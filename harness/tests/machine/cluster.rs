@@ -76,6 +76,7 @@ impl Provisioned {
             datastore: Datastore::Etcd,
             shape: Default::default(),
             env,
+            agents: 0,
             budget: Budget::edge(),
             binaries: Default::default(),
             work: bench.scope.work().join("c"),

@@ -106,6 +106,7 @@ impl Run {
             datastore: Datastore::Sqlite,
             shape: Default::default(),
             env: Vec::new(),
+            agents: 0,
             budget,
             binaries: Default::default(),
             work: self.scope.work().join(format!("cell-{nth}")),

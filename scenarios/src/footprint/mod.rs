@@ -2,10 +2,11 @@
 //!
 //! `cold_start` is recorded by the runner itself, for it happens before there is anything to drive.
 
+mod agent;
 mod idle;
 mod load;
 
 use harness::scenario::Scenario;
 
 /// The scenarios, in the order in which they run.
-pub const SCENARIOS: &[&dyn Scenario] = &[&idle::Idle, &load::Load];
+pub const SCENARIOS: &[&dyn Scenario] = &[&idle::Idle, &load::Load, &agent::Agent];

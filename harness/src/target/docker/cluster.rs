@@ -12,6 +12,7 @@ use testcontainers::ContainerAsync;
 use testcontainers::bollard::Docker;
 use tokio::sync::watch;
 
+use super::agents::AgentMember;
 use super::container::ServerImage;
 use super::watch::LastSeen;
 use crate::cgroup::Cgroup;
@@ -20,7 +21,7 @@ use crate::engine;
 use crate::sampler::{self, Sampler};
 use crate::target::disk::bytes_beneath;
 use crate::target::native::{Holdings, memory_of};
-use crate::target::{Cluster, ExecOutput, Exit, ProcessMemory};
+use crate::target::{Agent, Cluster, ExecOutput, Exit, ProcessMemory};
 
 /// How long the server may take to end after SIGTERM. K3s takes 0.04 to 2 s.
 const TERM_SECONDS: i32 = 15;
@@ -32,6 +33,7 @@ pub(super) struct DockerCluster {
     pub about: About,
     pub docker: Docker,
     pub container: ContainerAsync<ServerImage>,
+    pub agents: Vec<AgentMember>,
     pub ended: watch::Receiver<Option<Exit>>,
     pub seen: LastSeen,
     pub holdings: Holdings,
@@ -70,6 +72,10 @@ impl Cluster for DockerCluster {
 
     fn facts(&self) -> Vec<(String, String)> {
         self.about.facts.clone()
+    }
+
+    fn agents(&self) -> Vec<Agent> {
+        self.agents.iter().map(AgentMember::told).collect()
     }
 
     fn disk_usage<'a>(
@@ -150,14 +156,15 @@ impl Cluster for DockerCluster {
         async move {
             let Self {
                 container,
+                agents,
                 holdings,
                 kept,
                 ..
             } = *self;
-            // Whatever the engine refuses is asked of it again, and told, when the ledger is worked off.
-            let stopping = container.stop_with_timeout(Some(TERM_SECONDS));
-            let _ = tokio::time::timeout(ENGINE_WITHIN, stopping).await;
-            let _ = tokio::time::timeout(ENGINE_WITHIN, container.rm()).await;
+            // The agents first: each would only complain of a server that is gone.
+            let agents = agents.into_iter().map(|agent| end(agent.container));
+            futures::future::join_all(agents).await;
+            end(container).await;
             let release = move || match kept {
                 Some(work) => holdings.release_but(&work),
                 None => holdings.release(),
@@ -172,4 +179,12 @@ impl Cluster for DockerCluster {
         }
         .boxed()
     }
+}
+
+/// Stops and removes a container. Whatever the engine refuses is asked of it again, and told, when the ledger is
+/// worked off.
+async fn end(container: ContainerAsync<ServerImage>) {
+    let stopping = container.stop_with_timeout(Some(TERM_SECONDS));
+    let _ = tokio::time::timeout(ENGINE_WITHIN, stopping).await;
+    let _ = tokio::time::timeout(ENGINE_WITHIN, container.rm()).await;
 }

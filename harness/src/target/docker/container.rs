@@ -57,6 +57,7 @@ pub(super) struct Plan {
     pub held: Held,
     pub image: String,
     pub network: String,
+    pub hostname: String,
     pub command: CommandLine,
     pub data_dir: PathBuf,
     pub budget: Budget,
@@ -105,7 +106,7 @@ fn request(plan: &Plan, privilege: &Privilege) -> ContainerRequest<ServerImage> 
         .with_cmd(first.into_iter().chain(plan.command.args.iter().cloned()))
         .with_container_name(plan.held.name.clone())
         // Not the container's id, which would be the node's name and change with every container.
-        .with_hostname("assay")
+        .with_hostname(plan.hostname.clone())
         .with_label(LABEL, plan.held.run.clone())
         .with_network(plan.network.clone())
         .with_mount(Mount::bind_mount(data.clone(), data))

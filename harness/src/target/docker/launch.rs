@@ -3,31 +3,25 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
-use testcontainers::ContainerAsync;
-use testcontainers::bollard::models::ContainerInspectResponse;
-use testcontainers::bollard::query_parameters::InspectContainerOptions;
+use anyhow::{Result, anyhow};
 
 use super::DockerArgs;
+use super::agents::{self, AgentMember, Joining};
 use super::cluster::{About, DockerCluster};
-use super::container::{Plan, ServerImage};
+use super::container::Plan;
 use super::image::{self, ServerFiles};
+use super::member::Member;
 use super::parts::{make_folders, volumes};
 use super::reach::{self, Published, Reach};
-use super::start::{identity, start};
-use super::watch::{LastSeen, Watched, watch};
+use super::routes;
 use crate::cell::{Cell, Shape};
-use crate::cgroup::{self, Cgroup};
+use crate::cgroup;
 use crate::distribution::ServerSpec;
 use crate::engine::{self, Engine, Held, Privilege, What};
-use crate::scope::{Resource, Scope, start_ticks};
+use crate::scope::{Resource, Scope};
 use crate::target::native::Holdings;
 use crate::target::{Cluster, ProvisionError};
-
-/// How long the log of a container that ended at once may take to be copied.
-const LOG_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) async fn provision(
     args: &DockerArgs,
@@ -85,46 +79,26 @@ fn may_hold(engine: &Engine, args: &DockerArgs, shape: Shape) -> Result<(), Stri
     Ok(())
 }
 
-/// A container that runs, and all that is known of it.
+/// The server's container and its agents', and all that is known of them.
 struct Started {
     about: About,
-    container: ContainerAsync<ServerImage>,
+    server: Member,
+    agents: Vec<AgentMember>,
 }
 
 impl Started {
     fn into_cluster(self, engine: &Engine, cell: &Cell, holdings: Holdings) -> DockerCluster {
-        let Self { about, container } = self;
-        let seen = LastSeen::default();
-        seen.refresh(&about.cgroup);
-        let log = tokio::spawn({
-            let (docker, id, into) = (
-                engine.docker.clone(),
-                container.id().to_owned(),
-                about.log.clone(),
-            );
-            async move {
-                // A torn log is evidence all the same, and its end says so.
-                if let Err(error) = engine::follow(&docker, &id, &into).await {
-                    let words = format!("\nassay: the rest of this log is missing: {error:#}\n");
-                    let file = std::fs::File::options().append(true).open(&into);
-                    let _ = file.and_then(|mut file| {
-                        std::io::Write::write_all(&mut file, words.as_bytes())
-                    });
-                }
-            }
-        });
-        let ended = watch(Watched {
-            docker: engine.docker.clone(),
-            container: container.id().to_owned(),
-            pid: about.pid,
-            cgroup: about.cgroup.clone(),
-            seen: seen.clone(),
-            log,
-        });
+        let Self {
+            about,
+            server,
+            agents,
+        } = self;
+        let (ended, seen) = server.watch(engine, about.log.clone());
         DockerCluster {
             about,
             docker: engine.docker.clone(),
-            container,
+            container: server.container,
+            agents,
             ended,
             seen,
             holdings,
@@ -163,7 +137,8 @@ async fn launch(
 
     let network = held(What::Network, format!("assay-{id:08x}"));
     holdings.enter(Resource::Engine(network.clone()))?;
-    let subnet = engine::make_network(engine, &network, id).await?;
+    let subnet = engine::make_network(engine, &network, id, cell.agents.saturating_add(1)).await?;
+    let token = (cell.agents > 0).then(agents::token);
     let spec = ServerSpec {
         datastore: cell.datastore,
         shape: cell.shape,
@@ -171,6 +146,7 @@ async fn launch(
         data_dir: &data_dir,
         address: IpAddr::V4(subnet.cell()),
         private_network: true,
+        token: token.as_deref(),
         binaries,
     };
     let command = cell.distribution.server(&spec);
@@ -186,12 +162,14 @@ async fn launch(
         held: held(What::Container, format!("assay-{id:08x}")),
         image: image.name.clone(),
         network: network.name.clone(),
+        // Not the container's id, which would be the node's name and change with every container.
+        hostname: agents::SERVER_NAME.to_owned(),
         command: command.clone(),
         data_dir: data_dir.clone(),
         budget: cell.budget.clone(),
         // The server's files shall be ours to read and to remove; a rootless engine's root is this user already.
         user: (!root && !engine.rootless).then(user),
-        volumes: volumes(cell)
+        volumes: volumes(&cell.work, cell.shape)
             .into_iter()
             .chain(image.fresh.clone())
             .collect(),
@@ -199,84 +177,57 @@ async fn launch(
         published,
         private_cgroups: Path::new("/proc/self/ns/cgroup").exists(),
     };
-    holdings.enter(Resource::Engine(plan.held.clone()))?;
-    let asked = Instant::now();
-    let (container, privilege) = start(&plan).await?;
-    let found = inspect(engine, &container).await?;
+    let log = cell.logs.join("server.log");
+    let server = Member::run(engine, hierarchy, &plan, &log, "the server", holdings).await?;
     if !plan.published.is_empty() {
-        let published = Published::read(&found);
+        let published = Published::read(&server.found);
         access = published.access(access)?;
         etcd_metrics = etcd_metrics.map(|url| published.url(&url)).transpose()?;
     }
-    let log = cell.logs.join("server.log");
-    let (pid, at) = match identity(found, asked) {
-        Ok(known) => known,
-        Err(error) => return Err(last_words(engine, &container, &log, error).await.into()),
-    };
-    let (cgroup, start_ticks) = match prove(hierarchy, pid, container.id()) {
-        Ok(proven) => proven,
-        // A process that has ended is nowhere to be seen either.
-        Err(reason) => match identity(inspect(engine, &container).await?, asked) {
-            Ok(_) => return Err(ProvisionError::Unavailable(reason)),
-            Err(error) => return Err(last_words(engine, &container, &log, error).await.into()),
-        },
-    };
-    holdings.enter(Resource::Process {
-        pid,
-        start_ticks,
-        what: "the server of a cell, in a container".to_owned(),
-    })?;
+    let mut agents = Vec::new();
+    if let Some(token) = &token {
+        let address = agents::address_of(&server.found, &network.name)?;
+        ensure_told(address, subnet.cell())?;
+        let joining = Joining {
+            engine,
+            hierarchy,
+            cell,
+            server: &plan,
+            address,
+            token,
+            binaries,
+        };
+        agents = agents::join(&joining, holdings).await?;
+        if cell.shape == Shape::Node {
+            routes::route(&engine.docker, server.container.id(), address, &agents).await?;
+        }
+    }
     let about = About {
-        pid,
-        at,
-        cgroup,
+        pid: server.pid,
+        at: server.at,
+        cgroup: server.cgroup.clone(),
         access,
         etcd_metrics,
         command,
         data_dir,
         log,
         budget: cell.budget.clone(),
-        facts: facts(engine, &image, &privilege),
+        facts: facts(engine, cell, &image, &server.privilege),
     };
-    Ok(Started { about, container })
+    Ok(Started {
+        about,
+        server,
+        agents,
+    })
 }
 
-async fn inspect(
-    engine: &Engine,
-    container: &ContainerAsync<ServerImage>,
-) -> Result<ContainerInspectResponse> {
-    engine
-        .docker
-        .inspect_container(container.id(), None::<InspectContainerOptions>)
-        .await
-        .context("failed to ask the engine for the container")
-}
-
-/// An error with what the server said at its end: that is all that explains it, and it goes with the container.
-async fn last_words(
-    engine: &Engine,
-    container: &ContainerAsync<ServerImage>,
-    log: &Path,
-    error: anyhow::Error,
-) -> anyhow::Error {
-    let copying = engine::follow(&engine.docker, container.id(), log);
-    let _ = tokio::time::timeout(LOG_WITHIN, copying).await;
-    let words = crate::text::last_words(log);
-    let last = words.lines().next_back().unwrap_or("it said nothing");
-    anyhow!("{error:#}: {last}; its log: {}", log.display())
-}
-
-/// The cgroup of the container's first process, and the start time by which that process is known. Nothing may be
-/// signalled before this: an engine in another pid namespace tells pids that are someone else's here.
-fn prove(hierarchy: &cgroup::Hierarchy, pid: i32, id: &str) -> Result<(Cgroup, u64), String> {
-    let born = start_ticks(pid);
-    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let cgroup = Cgroup::of_container(hierarchy, &text, id)?;
-    match born {
-        // Unchanged, so that what was read in between was of the same process.
-        Some(ticks) if start_ticks(pid) == born => Ok((cgroup, ticks)),
-        _ => Err("the server ended while its cgroup was looked for; try again".to_owned()),
-    }
+/// The address of the server is in its certificate and in its agents' arguments before the engine gives it.
+fn ensure_told(address: std::net::Ipv4Addr, told: std::net::Ipv4Addr) -> Result<()> {
+    anyhow::ensure!(
+        address == told,
+        "failed to give the server the address {told}: the engine gave it {address}"
+    );
+    Ok(())
 }
 
 fn user() -> String {
@@ -287,7 +238,12 @@ fn user() -> String {
     )
 }
 
-fn facts(engine: &Engine, image: &ServerFiles, privilege: &Privilege) -> Vec<(String, String)> {
+fn facts(
+    engine: &Engine,
+    cell: &Cell,
+    image: &ServerFiles,
+    privilege: &Privilege,
+) -> Vec<(String, String)> {
     let kind = if engine.podman { "Podman" } else { "Docker" };
     let rootless = if engine.rootless { ", rootless" } else { "" };
     let cold = if image.cold {
@@ -295,6 +251,13 @@ fn facts(engine: &Engine, image: &ServerFiles, privilege: &Privilege) -> Vec<(St
     } else {
         "perhaps in the page cache before, and then missing in usage and peak"
     };
+    let agents = (cell.agents > 0).then(|| {
+        let words = format!(
+            "{}, each a container with the budget {} of its own; usage and peak are the server's alone, which pays for the program's pages",
+            cell.agents, cell.budget.name
+        );
+        ("agents", words)
+    });
     [
         (
             "container engine",
@@ -304,6 +267,8 @@ fn facts(engine: &Engine, image: &ServerFiles, privilege: &Privilege) -> Vec<(St
         ("container rights", privilege.to_string()),
         ("pages of the server's program", cold.to_owned()),
     ]
+    .into_iter()
+    .chain(agents)
     .map(|(key, value)| (key.to_owned(), value))
-    .to_vec()
+    .collect()
 }

@@ -4,13 +4,16 @@
 //! container's own cgroup on the host, by the same samplers as on `native`. The server's data folder is a bind
 //! mount at the same path inside and outside, so that its kubeconfig and its database are seen from here.
 
+mod agents;
 mod cluster;
 mod container;
 mod image;
 mod launch;
+mod member;
 mod node;
 mod parts;
 mod reach;
+mod routes;
 mod start;
 mod watch;
 
@@ -74,6 +77,10 @@ impl Target for DockerTarget {
 
     fn shapes(&self) -> &'static [Shape] {
         &[Shape::ControlPlane, Shape::Node]
+    }
+
+    fn has_agents(&self) -> bool {
+        true
     }
 
     fn supplies(&self, artifact: &str) -> bool {

@@ -16,6 +16,9 @@ use crate::engine::{Content, Privilege, Tool, architecture, find};
 /// The first program of a node's container.
 pub(super) const ENTRY: &str = "/bin/assay-node";
 
+/// The variable that names the subnet of a node's pods, where it is not the one of [`CNI`].
+pub(super) const PODS: &str = "ASSAY_PODS";
+
 /// Folders that must not lie on the container's overlay, for overlays are mounted in them or they grow; each is a
 /// folder of the cell's work folder outside.
 pub(super) const VOLUMES: &[(&str, &str)] = &[
@@ -24,13 +27,14 @@ pub(super) const VOLUMES: &[(&str, &str)] = &[
     ("log", "/var/log"),
 ];
 
-/// Makes cgroups and sysctls writable (an engine mounts them read-only unless the container is privileged), and lets
+/// Gives an agent's pods their subnet, makes cgroups and sysctls writable (an engine mounts them read-only unless the container is privileged), and lets
 /// the kubelet's mounts reach the pods.
 const ENTRY_SCRIPT: &str = r#"#!/bin/sh
 for mount in /sys /sys/fs/cgroup /sys/fs/cgroup/* /proc/sys; do
   [ -d "$mount" ] && mount -o remount,bind,rw "$mount" 2>/dev/null
 done
 mount --make-rshared /
+[ -z "$ASSAY_PODS" ] || sed -i "s#10\.42\.0\.0/24#$ASSAY_PODS#" /etc/cni/net.d/10-assay.conflist
 [ -e /dev/kmsg ] || ln -s /dev/null /dev/kmsg
 if (echo -1 > /proc/self/oom_score_adj) 2>/dev/null; then ln -sf runc-itself /bin/runc; fi
 exec "$@"
@@ -244,7 +248,8 @@ mod tests {
 
     #[test]
     fn what_the_scripts_call_is_in_the_image() {
-        for name in ["ln", "sed", "sh"] {
+        assert!(ENTRY_SCRIPT.contains(&format!("${PODS}#")));
+        for name in ["ip", "ln", "sed", "sh"] {
             assert!(APPLETS.contains(&name), "{name}");
         }
         assert!(TOOLS.iter().any(|tool| tool.name == "mount"));

@@ -21,32 +21,43 @@ pub(super) fn make_folders(cell: &Cell, scope: &Scope, holdings: &mut Holdings) 
     holdings.enter(Resource::Folder {
         path: cell.work.clone(),
     })?;
-    let data_dir = data_folder(cell);
+    let data_dir = data_folder(&cell.work);
     fs_err::create_dir_all(&data_dir).context("failed to make the work folder; free some disk")?;
     Ok(data_dir)
 }
 
-/// Everything that may block: the image's content, and for a node its pods' image and its folders.
+/// Everything that may block: the image's content, and the server's place.
 pub(super) fn furnished(cell: &Cell) -> Result<(Content, BTreeMap<&'static str, PathBuf>)> {
     let (mut content, binaries) = content(cell)?;
     if cell.shape == Shape::Node {
         node::furnish(&mut content)?;
-        node::side_load(&data_folder(cell))?;
-        node::make_volumes(&cell.work)?;
     }
+    furnish_place(&cell.work, cell.shape)?;
     Ok((content, binaries))
 }
 
-fn data_folder(cell: &Cell) -> PathBuf {
-    cell.work.join("data")
+/// The folder of a server or of an agent: makes its data folder, and for a node its pods' image and the folders behind
+/// its volumes. Blocks.
+pub(super) fn furnish_place(place: &Path, shape: Shape) -> Result<PathBuf> {
+    let data = data_folder(place);
+    fs_err::create_dir_all(&data).context("failed to make a data folder; free some disk")?;
+    if shape == Shape::Node {
+        node::side_load(&data)?;
+        node::make_volumes(place)?;
+    }
+    Ok(data)
 }
 
-pub(super) fn volumes(cell: &Cell) -> Vec<(PathBuf, String)> {
-    match cell.shape {
+fn data_folder(place: &Path) -> PathBuf {
+    place.join("data")
+}
+
+pub(super) fn volumes(place: &Path, shape: Shape) -> Vec<(PathBuf, String)> {
+    match shape {
         Shape::ControlPlane => Vec::new(),
         Shape::Node => node::VOLUMES
             .iter()
-            .map(|(name, inside)| (cell.work.join(name), (*inside).to_owned()))
+            .map(|(name, inside)| (place.join(name), (*inside).to_owned()))
             .collect(),
     }
 }

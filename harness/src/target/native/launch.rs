@@ -92,6 +92,7 @@ async fn launch(
         data_dir: &data_dir,
         address,
         private_network: private,
+        token: None,
         binaries: &cell.binaries,
     };
     let command = cell.distribution.server(&spec);

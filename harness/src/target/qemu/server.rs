@@ -32,6 +32,7 @@ pub(super) fn plan(
         data_dir: Path::new(DATA_DIR),
         address: IpAddr::V4(address),
         private_network: true,
+        token: None,
         binaries,
     };
     let mut command = cell.distribution.server(&spec);
