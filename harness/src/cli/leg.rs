@@ -73,7 +73,6 @@ pub(super) async fn plan(
         }
         return Ok((legs, left_out));
     }
-    let mut refusal = None;
     for (kind, shape) in by_itself(args) {
         if let Err(why) = offered(kind).await {
             left_out.push(why);
@@ -81,16 +80,12 @@ pub(super) async fn plan(
         }
         match one(args, kind, shape, &selections, &datastores).await {
             Ok(leg) => legs.push(leg),
-            Err(error) => {
-                left_out.push(format!("{} was left out: {error}", kind.name));
-                refusal.get_or_insert(error);
-            }
+            // What this host itself refuses is wrong with the request, not with the place.
+            Err(error) if kind.found_by.is_none() => return Err(error),
+            Err(error) => left_out.push(format!("{} was left out: {error}", kind.name)),
         }
     }
-    match refusal {
-        Some(error) if legs.is_empty() => Err(error),
-        _ => Ok((legs, left_out)),
-    }
+    Ok((legs, left_out))
 }
 
 /// Says what a quick run does not look at, so that its report is not read as a whole one.

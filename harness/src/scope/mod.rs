@@ -7,6 +7,7 @@ mod process;
 mod remove;
 mod state;
 mod sweep;
+mod sysctl;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -20,6 +21,7 @@ pub use process::{Identity, boot_id, start_ticks};
 pub(crate) use process::{Killed, kill_if};
 pub use state::StateDir;
 pub use sweep::{SweepReport, sweep};
+pub use sysctl::before_a_kubelet;
 
 use ledger::{Entry, Writer};
 
@@ -62,6 +64,13 @@ pub enum Resource {
         /// Its name; its hardware address follows from it (see [`crate::net::LinkName`]).
         name: String,
     },
+    /// A kernel setting of the whole host, to be set back.
+    Sysctl {
+        /// Its file beneath `/proc/sys`.
+        path: PathBuf,
+        /// What it was.
+        before: String,
+    },
     /// What a container engine holds: a container, a network or an image.
     Engine(crate::engine::Held),
 }
@@ -95,6 +104,9 @@ impl Resource {
                 kubeconfig.display()
             ),
             Self::Interface { name } => format!("network interface {name}"),
+            Self::Sysctl { path, before } => {
+                format!("the setting {} (it was {before})", path.display())
+            }
             Self::Engine(held) => held.to_string(),
         }
     }

@@ -185,6 +185,7 @@ pub async fn all_gone(docker: &Docker, resources: &[Resource]) -> Result<()> {
             Resource::Process {
                 pid, start_ticks, ..
             } => harness::scope::start_ticks(*pid) == Some(*start_ticks),
+            Resource::Sysctl { path, before } => std::fs::read_to_string(path)?.trim() != before,
             other => bail!("{} was not made in an engine", other.describe()),
         };
         ensure!(!there, "{} is still there", resource.describe());

@@ -173,7 +173,7 @@ pub fn all_gone<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Result
             }
             Resource::Cgroup { path } | Resource::Folder { path } => path.exists(),
             // `native` makes no other kind; one that is not looked for is not gone.
-            Resource::Objects { .. } => true,
+            Resource::Objects { .. } | Resource::Sysctl { .. } => true,
             Resource::Interface { name } => {
                 std::path::Path::new("/sys/class/net").join(name).exists()
             }

@@ -81,7 +81,16 @@ fn a_read_only_out_folder_is_refused() {
     let sandbox = Sandbox::new();
     let mounted = Mounted::tmpfs(&sandbox, "ro");
     let out = mounted.0.display().to_string();
-    let args = ["suite", "all", "--distribution", "reference", "--out", &out];
+    let args = [
+        "suite",
+        "all",
+        "--target",
+        "native",
+        "--distribution",
+        "reference",
+        "--out",
+        &out,
+    ];
     sandbox.run(&args).expect(2).says(&["Read-only", "--out"]);
     sandbox.nothing_left();
     // An old run can still be judged; only its report goes nowhere.
@@ -107,6 +116,8 @@ fn a_full_out_folder_ends_the_run_in_order() {
     let args = [
         "suite",
         "all",
+        "--target",
+        "native",
         "--distribution",
         "reference",
         "--datastore",

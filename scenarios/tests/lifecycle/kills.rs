@@ -104,7 +104,15 @@ fn one(sandbox: &Sandbox, victim: &Victim, after: Duration, nth: u64) -> bool {
 #[ignore = "needs root: run with --ignored"]
 fn kill_9_on_the_specimen() {
     needs_root();
-    let args = ["suite", "all", "--distribution", "reference"].map(str::to_owned);
+    let args = [
+        "suite",
+        "all",
+        "--target",
+        "native",
+        "--distribution",
+        "reference",
+    ]
+    .map(str::to_owned);
     kill_at_random_moments(&Victim {
         args: args.to_vec(),
         span: Duration::from_secs(10),
@@ -119,6 +127,8 @@ fn kill_9_on_k3s() {
     let args = [
         "suite",
         "all",
+        "--target",
+        "native",
         "--distribution",
         "k3s",
         "--k3s-binary",

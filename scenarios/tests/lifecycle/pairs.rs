@@ -59,6 +59,8 @@ fn two_runs_on_k3s() {
     let args = [
         "suite",
         "all",
+        "--target",
+        "native",
         "--distribution",
         "k3s",
         "--datastore",

@@ -124,6 +124,12 @@ async fn launch(
         run: scope.run().to_owned(),
     };
     let data_dir = make_folders(cell, scope, holdings)?;
+    if cell.shape == Shape::Node {
+        // A kubelet changes settings of the whole host. Entered before the container, so set back after it is gone.
+        for setting in crate::scope::before_a_kubelet() {
+            holdings.enter(setting)?;
+        }
+    }
 
     let image = held(
         What::Image,
