@@ -66,7 +66,7 @@ fn agents_need_a_shape_a_distribution_and_a_target_that_have_them() {
     let reference = ["--distribution", "reference", "--agents", "1"];
     refused(&suite(&reference), &["--shape node"]);
     not_understood(&suite(&["--agents", "9"]), "0..=8");
-    not_understood(&suite(&["--agents", "-1"]), "--agents");
+    not_understood(&suite(&["--agents", "many"]), "--agents");
 }
 
 #[test]
