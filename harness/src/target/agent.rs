@@ -24,6 +24,15 @@ pub struct Agent {
     pub oom_kills: u64,
 }
 
+/// An agent's link to the rest of its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// Cut: neither side hears of the other, and nothing is refused.
+    Down,
+    /// As at the start.
+    Up,
+}
+
 impl Agent {
     /// Its end in words, with where to look; `None` while it runs.
     #[must_use]

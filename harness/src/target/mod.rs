@@ -14,7 +14,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use reports::event::BudgetEvidence;
 
-pub use agent::Agent;
+pub use agent::{Agent, Link};
 
 use crate::artifact::Arch;
 use crate::cell::{Cell, Shape};
@@ -124,6 +124,14 @@ pub trait Cluster: Send + Sync {
     /// The agents that were started to join its server, as seen now; the server's own figures hold none of theirs.
     fn agents(&self) -> Vec<Agent> {
         Vec::new()
+    }
+    /// Cuts an agent's link to the rest of its cluster, or mends it. Returns when that is witnessed.
+    ///
+    /// # Errors
+    /// When the target offers no way to, or what was asked for is not seen to be so.
+    fn set_link<'a>(&'a self, agent: &'a str, _link: Link) -> BoxFuture<'a, anyhow::Result<()>> {
+        async move { anyhow::bail!("failed to change the link of {agent}: it is not possible here") }
+            .boxed()
     }
     /// Bytes of these files and folders under the server's data folder. What is not there counts as nothing.
     ///

@@ -14,7 +14,7 @@ use harness::engine::address;
 use harness::ready;
 use harness::scope::Resource;
 use harness::target::docker::DockerTarget;
-use harness::target::{Cluster, Target};
+use harness::target::{Cluster, Link, Target};
 use reports::budget::Budget;
 
 use crate::probe::SERVE;
@@ -117,6 +117,11 @@ fn k3s() -> Outcome {
         let waited = tokio::time::timeout(READY_WITHIN, waiting).await;
         let log = std::fs::read_to_string(&cluster.agents()[0].log)?;
         waited.with_context(|| format!("last seen: {seen:?}; the agent says: {log}"))??;
+        // Each is witnessed by the agent itself.
+        let name = cluster.agents()[0].name.clone();
+        cluster.set_link(&name, Link::Down).await?;
+        ensure!(cluster.set_link("nobody", Link::Up).await.is_err());
+        cluster.set_link(&name, Link::Up).await?;
         destroy(&run, cluster).await
     })
 }

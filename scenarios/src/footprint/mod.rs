@@ -5,8 +5,14 @@
 mod agent;
 mod idle;
 mod load;
+mod partition;
 
 use harness::scenario::Scenario;
 
 /// The scenarios, in the order in which they run.
-pub const SCENARIOS: &[&dyn Scenario] = &[&idle::Idle, &load::Load, &agent::Agent];
+pub const SCENARIOS: &[&dyn Scenario] = &[
+    &idle::Idle,
+    &load::Load,
+    &agent::Agent,
+    &partition::Partition,
+];

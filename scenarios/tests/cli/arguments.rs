@@ -59,6 +59,16 @@ fn unknown_names_are_told_with_the_known_ones() {
     );
 }
 
+/// An agent that nobody starts must not be in a cell's name.
+#[test]
+fn agents_need_a_shape_a_distribution_and_a_target_that_have_them() {
+    let suite = |more: &[&'static str]| [&["suite", "footprint"], more].concat();
+    let reference = ["--distribution", "reference", "--agents", "1"];
+    refused(&suite(&reference), &["--shape node"]);
+    not_understood(&suite(&["--agents", "9"]), "0..=8");
+    not_understood(&suite(&["--agents", "-1"]), "--agents");
+}
+
 #[test]
 fn budgets_that_cannot_be_read_are_told_with_an_example() {
     for budget in [

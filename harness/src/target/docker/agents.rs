@@ -27,7 +27,7 @@ pub(super) const SERVER_NAME: &str = "assay";
 
 /// An agent in its container.
 pub(super) struct AgentMember {
-    name: String,
+    pub name: String,
     pub address: Ipv4Addr,
     pub container: ContainerAsync<ServerImage>,
     cgroup: Cgroup,

@@ -1,5 +1,6 @@
 //! A live cluster in a container.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 
 use super::agents::AgentMember;
 use super::container::ServerImage;
+use super::routes::Nodes;
 use super::watch::LastSeen;
 use crate::cgroup::Cgroup;
 use crate::distribution::{Access, CommandLine};
@@ -21,7 +23,7 @@ use crate::engine;
 use crate::sampler::{self, Sampler};
 use crate::target::disk::bytes_beneath;
 use crate::target::native::{Holdings, memory_of};
-use crate::target::{Agent, Cluster, ExecOutput, Exit, ProcessMemory};
+use crate::target::{Agent, Cluster, ExecOutput, Exit, Link, ProcessMemory};
 
 /// How long the server may take to end after SIGTERM. K3s takes 0.04 to 2 s.
 const TERM_SECONDS: i32 = 15;
@@ -48,6 +50,9 @@ pub(super) struct About {
     pub pid: i32,
     pub at: Instant,
     pub cgroup: Cgroup,
+    pub network: String,
+    /// On that network.
+    pub address: Ipv4Addr,
     pub access: Access,
     pub command: CommandLine,
     pub data_dir: PathBuf,
@@ -76,6 +81,17 @@ impl Cluster for DockerCluster {
 
     fn agents(&self) -> Vec<Agent> {
         self.agents.iter().map(AgentMember::told).collect()
+    }
+
+    fn set_link<'a>(&'a self, agent: &'a str, link: Link) -> BoxFuture<'a, anyhow::Result<()>> {
+        let nodes = Nodes {
+            docker: &self.docker,
+            network: &self.about.network,
+            server: self.container.id(),
+            address: self.about.address,
+            agents: &self.agents,
+        };
+        async move { nodes.set_link(agent, link).await }.boxed()
     }
 
     fn disk_usage<'a>(

@@ -14,7 +14,7 @@ use super::image::{self, ServerFiles};
 use super::member::Member;
 use super::parts::{make_folders, volumes};
 use super::reach::{self, Published, Reach};
-use super::routes;
+use super::routes::Nodes;
 use crate::cell::{Cell, Shape};
 use crate::cgroup;
 use crate::distribution::ServerSpec;
@@ -205,13 +205,22 @@ async fn launch(
         };
         agents = agents::join(&joining, holdings).await?;
         if cell.shape == Shape::Node {
-            routes::route(&engine.docker, server.container.id(), address, &agents).await?;
+            let nodes = Nodes {
+                docker: &engine.docker,
+                network: &network.name,
+                server: server.container.id(),
+                address,
+                agents: &agents,
+            };
+            nodes.route().await?;
         }
     }
     let about = About {
         pid: server.pid,
         at: server.at,
         cgroup: server.cgroup.clone(),
+        network: network.name,
+        address: subnet.cell(),
         access,
         etcd_metrics,
         command,
