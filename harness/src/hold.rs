@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use reports::event::EventKind;
+use reports::event::{EventKind, Measurement};
+use reports::metric::Unit;
 
 use crate::cancel::Cancel;
 use crate::journal::CellSink;
@@ -59,6 +60,18 @@ pub(crate) async fn hold(
             source: format!("process:{}", text::tame(&process.name)),
             readings,
         });
+    }
+    if let Some(share) = cluster.sampler_share() {
+        sink.emit(EventKind::Measurement(Measurement {
+            suite: "footprint".into(),
+            scenario: "observer".into(),
+            name: "sampler_in_the_guest".into(),
+            unit: Unit::Ratio,
+            value: share,
+            labels: Default::default(),
+            samples: None,
+            source: "its own CPU time over the guest's clock, a share of one CPU".into(),
+        }));
     }
     let within = ANSWER_WITHIN * settings.target.patience();
     let still = tokio::time::timeout(within, crate::drive::still_serving(access)).await;

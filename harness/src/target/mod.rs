@@ -151,6 +151,11 @@ pub trait Cluster: Send + Sync {
     fn sample_period(&self) -> Duration {
         Duration::from_millis(100)
     }
+    /// The share of a CPU that sampling used inside the place itself, between 0 and 1, where something of assay's runs
+    /// there.
+    fn sampler_share(&self) -> Option<f64> {
+        None
+    }
     /// Fresh samplers of it.
     ///
     /// # Errors

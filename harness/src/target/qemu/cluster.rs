@@ -191,6 +191,10 @@ impl Cluster for QemuCluster {
         self.constant.sample_period()
     }
 
+    fn sampler_share(&self) -> Option<f64> {
+        self.constant.source.cost()
+    }
+
     fn thrash(&self, silent_since: Instant) -> Option<Thrash> {
         self.evidence.thrash(silent_since)
     }

@@ -180,6 +180,9 @@ impl Constant {
     }
 }
 
+/// Pause after a request for the server's end that failed.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
 /// Tells when the server ends, whether by itself, with its guest, or with its emulator.
 async fn watch_server(
     control: Control,
@@ -188,10 +191,13 @@ async fn watch_server(
     tell: watch::Sender<Option<Exit>>,
 ) {
     let told = async {
-        match control.ended(pid).await {
-            Ok(exit) => exit,
-            // The connection broke: then the emulator's end says what happened.
-            Err(_) => futures::future::pending().await,
+        // A guest that thrashes may not answer for minutes. Where the connection broke, the emulator's end says what
+        // happened.
+        loop {
+            if let Ok(exit) = control.ended(pid).await {
+                return exit;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
         }
     };
     let exit = tokio::select! {

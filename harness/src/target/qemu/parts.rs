@@ -15,7 +15,7 @@ use crate::target::{ProvisionError, Target};
 
 /// Sparse on the host.
 const DATA_DISK_BYTES: u64 = 8 << 30;
-/// Four samples a second: scenarios want 20 of a quiet server, and each costs the guest some 0.1 % of its CPU.
+/// Four samples a second: scenarios want 20 of a quiet server. What they cost the guest is measured in each cell.
 const SAMPLE_EVERY_MS: u32 = 250;
 
 /// Ten under counted time, where looks at a server that starts are paced by them.

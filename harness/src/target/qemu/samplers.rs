@@ -68,6 +68,12 @@ impl Source {
         Some(latest.at)
     }
 
+    /// The share of one of the guest's CPUs that its sampler used, between 0 and 1.
+    pub fn cost(&self) -> Option<f64> {
+        let percent = self.lock().samples.as_ref()?.cost()?.percent()?;
+        Some(percent / 100.0)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Stream> {
         // Nothing in the critical sections can panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

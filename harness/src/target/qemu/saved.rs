@@ -63,6 +63,8 @@ impl Order {
             version.as_str(),
             &images,
             &programs.unwrap_or_default(),
+            // Saved disks are layers upon it.
+            &identity(&parts.data)?,
             &spec.fingerprint(),
             &format!("{spawn:?}"),
         ]);
