@@ -1,6 +1,7 @@
 //! The first Ctrl-C stops, cleans up and reports; the second quits at once.
 
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use rustix::process::Signal;
 
@@ -14,12 +15,35 @@ fn awaits(sandbox: &Sandbox, what: &str, matches: impl Fn(&serde_json::Value) ->
     until(what, || events(&run).iter().any(&matches).then_some(()));
 }
 
+/// The same command where this test itself runs under nohup, which assay would honour: `env` takes that back.
+fn heeding(command: Command) -> Command {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // One bit a signal; the lowest is SIGHUP's (proc_pid_status(5)).
+    let ignored = u64::from_str_radix(ignored.expect("signals").trim(), 16).unwrap();
+    if ignored & 1 == 0 {
+        return command;
+    }
+    let mut env = Command::new("env");
+    env.arg("--default-signal=HUP")
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => env.env(name, value),
+            None => env.env_remove(name),
+        };
+    }
+    env.current_dir(command.get_current_dir().expect("a sandbox's folder"));
+    env
+}
+
 #[track_caller]
 fn stopped_by(signal: Signal) {
     let sandbox = Sandbox::new();
     let words = sandbox.specimen(&[]);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let running = sandbox.start(sandbox.command(&words));
+    let running = sandbox.start(heeding(sandbox.command(&words)));
     awaits(&sandbox, "it idles", |event| {
         event["phase"] == "idle/settle"
     });
