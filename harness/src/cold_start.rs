@@ -31,7 +31,7 @@ pub fn record(
             "cpu_until_first_write",
             Unit::Milliseconds,
             used / 1e3,
-            "CPU accounting of the cell",
+            "CPU accounting of the cell, newest sample",
         );
     }
     if let Some(peak) = newest(Metric::Peak) {
@@ -39,11 +39,16 @@ pub fn record(
             "peak_until_first_write",
             Unit::Bytes,
             peak,
-            "the kernel's high-water mark of usage",
+            "the kernel's high-water mark of usage, newest sample",
         );
     }
     if let Some(anon) = newest(Metric::Anon) {
-        measure("anon_at_first_write", Unit::Bytes, anon, "cgroup");
+        measure(
+            "anon_at_first_write",
+            Unit::Bytes,
+            anon,
+            "cgroup, newest sample",
+        );
     }
     if let Some(counted) = counted {
         measure(

@@ -267,7 +267,7 @@ pub struct Latency {
 /// How a budget was enforced, and what the kernel says of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct BudgetEvidence {
-    /// Whether a cgroup enforced it; otherwise it was only observed.
+    /// Whether a cgroup, or the size of the machine, enforced it; otherwise it was only observed.
     pub enforced: bool,
     /// Why it was not enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -203,7 +203,7 @@ impl MutantMatrix {
                 "{mark:<11} {:<70} {killed}/{} killed, {:.1} s",
                 row.check,
                 row.cells.len(),
-                took / 1000.0
+                took.max(0.0) / 1000.0
             );
             if let Some(reason) = &row.control_reason {
                 let _ = writeln!(

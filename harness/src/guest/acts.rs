@@ -256,16 +256,6 @@ impl Control {
         .map(drop)
     }
 
-    /// Writes everything in the guest's memory that belongs on a disk to it.
-    ///
-    /// # Errors
-    /// As any request.
-    pub async fn sync(&self) -> anyhow::Result<()> {
-        self.request(Kind::Sync, Vec::new(), Duration::from_secs(120))
-            .await
-            .map(drop)
-    }
-
     /// Syncs the disks, powers the machine off, and waits until its port is closed.
     ///
     /// # Errors

@@ -19,7 +19,6 @@ pub(super) enum Kind {
     Put = 5,
     Get = 6,
     Clock = 7,
-    Sync = 8,
     PowerOff = 9,
     Status = 10,
     Processes = 11,

@@ -116,7 +116,8 @@ impl Machine {
         &self.spec
     }
 
-    /// Cuts the power and starts the machine again on the same disks, at the same address. Whatever the guest had
+    /// Cuts the power and starts the machine again on the same disks, on a TAP device at the same
+    /// address; forwarded ports are chosen anew. Whatever the guest had
     /// not flushed is lost. A saved state is not used again.
     ///
     /// # Errors

@@ -42,14 +42,6 @@ impl Qmp {
         self.execute("cont", Value::Null).await.map(drop)
     }
 
-    /// Resets the machine as its reset button would: nothing is flushed by the guest.
-    ///
-    /// # Errors
-    /// [`QmpError`].
-    pub async fn reset(&self) -> Result<(), QmpError> {
-        self.execute("system_reset", Value::Null).await.map(drop)
-    }
-
     /// Ends the emulator.
     ///
     /// # Errors

@@ -53,6 +53,16 @@ impl Profile {
             let text =
                 fs_err::read_to_string(path).context("failed to read the machine profile")?;
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '.';
+            let known = fixtures::machines::MACHINES
+                .iter()
+                .any(|(known, _)| *known == stem);
+            // It becomes part of the cells' names: no figure of one machine may stand under another's.
+            ensure!(
+                !stem.is_empty() && stem.chars().all(plain) && !known && stem != "counted",
+                "failed to use the machine profile {name}: call the file by letters, digits and dots, and not by a name \
+                 that is taken"
+            );
             return Self::parse(&stem, &text);
         }
         let known: Vec<_> = fixtures::machines::MACHINES

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use futures::TryStreamExt;
@@ -66,8 +67,7 @@ pub(crate) fn connect(link: LinkName, peer: u32) -> Result<Subnet> {
     super::on_a_thread(move || {
         // Choosing a subnet and taking it (by address) must be one step for all assays on this host. The
         // lock goes with the file; the address on the interface is what marks the subnet as taken.
-        let file = lock_file()?;
-        flock(&file, FlockOperation::LockExclusive).context("failed to lock the address range")?;
+        let _range = lock_range()?;
         talk(|handle| async move {
             let used = in_use(&handle).await?;
             let subnet = Subnet::choose(link.0, &used)
@@ -97,7 +97,29 @@ pub(crate) fn free_subnet(prefix: u8, start: u32) -> Result<Subnet> {
     })
 }
 
-pub(super) fn lock_file() -> Result<File> {
+/// Another assay holds the range for as long as its emulator takes to start.
+const RANGE_WITHIN: Duration = Duration::from_secs(60);
+
+/// Takes the lock on the address range; it goes with the file. Blocks.
+pub(super) fn lock_range() -> Result<File> {
+    let file = lock_file()?;
+    let end = Instant::now() + RANGE_WITHIN;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) => {
+                return Err(error).context(
+                    "failed to lock the address range within a minute; another assay holds it, perhaps a stopped one",
+                );
+            }
+        }
+    }
+}
+
+fn lock_file() -> Result<File> {
     let folder = ["/run/lock", "/var/lock"]
         .into_iter()
         .map(PathBuf::from)

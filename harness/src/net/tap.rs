@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rtnetlink::LinkUnspec;
-use rustix::fs::{FlockOperation, flock};
 
 use super::link::{self, LinkName};
 use super::{Subnet, on_a_thread, talk};
@@ -26,8 +25,7 @@ pub(crate) struct Claim {
 /// When the kernel refuses, or the whole range (or the subnet that was asked for) is in use.
 pub(crate) fn claim(link: LinkName, wish: Option<Subnet>) -> Result<Claim> {
     on_a_thread(move || {
-        let lock = link::lock_file()?;
-        flock(&lock, FlockOperation::LockExclusive).context("failed to lock the address range")?;
+        let lock = link::lock_range()?;
         let used = talk(|handle| async move { link::in_use(&handle).await })?;
         let subnet = match wish {
             Some(wish) if wish.is_free(&used) => wish,

@@ -1,6 +1,7 @@
 //! Targets: places where a cluster is made.
 
 mod agent;
+mod common;
 mod disk;
 pub mod docker;
 pub mod existing;
@@ -134,11 +135,14 @@ pub trait Cluster: Send + Sync {
             .boxed()
     }
     /// Bytes of these files and folders under the server's data folder. What is not there counts as nothing.
+    /// `None`: its files are not seen from here.
     ///
     /// # Errors
     /// When the place where they lie cannot be asked.
-    fn disk_usage<'a>(&'a self, relative: &'a [&'static str])
-    -> BoxFuture<'a, anyhow::Result<u64>>;
+    fn disk_usage<'a>(
+        &'a self,
+        relative: &'a [&'static str],
+    ) -> BoxFuture<'a, anyhow::Result<Option<u64>>>;
     /// The server's log file.
     fn log(&self) -> &std::path::Path;
     /// The moment at which the server was executed.

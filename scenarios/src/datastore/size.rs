@@ -2,13 +2,19 @@
 
 use harness::scenario::ScenarioContext;
 
-/// Bytes of the database's files.
+/// Bytes of the database's files; `None` where they are not seen.
 ///
 /// # Errors
-/// When the place where the server runs cannot be asked.
-pub async fn database_bytes(cx: &ScenarioContext<'_>) -> anyhow::Result<u64> {
+/// When the place where the server runs cannot be asked, or there is no such file.
+pub async fn database_bytes(cx: &ScenarioContext<'_>) -> anyhow::Result<Option<u64>> {
     let paths = cx.distribution.database_paths(cx.datastore);
-    cx.cluster.disk_usage(paths).await
+    let bytes = cx.cluster.disk_usage(paths).await?;
+    anyhow::ensure!(
+        bytes != Some(0),
+        "failed to size the database: none of {} is there",
+        paths.join(", ")
+    );
+    Ok(bytes)
 }
 
 /// The number of fsyncs of etcd's write-ahead log so far, where etcd tells.

@@ -21,6 +21,7 @@ use crate::cgroup::Cgroup;
 use crate::distribution::{Access, CommandLine};
 use crate::engine;
 use crate::sampler::{self, Sampler};
+use crate::target::common::{self, told};
 use crate::target::disk::bytes_beneath;
 use crate::target::native::{Holdings, memory_of};
 use crate::target::{Agent, Cluster, ExecOutput, Exit, Link, ProcessMemory};
@@ -97,11 +98,11 @@ impl Cluster for DockerCluster {
     fn disk_usage<'a>(
         &'a self,
         relative: &'a [&'static str],
-    ) -> BoxFuture<'a, anyhow::Result<u64>> {
+    ) -> BoxFuture<'a, anyhow::Result<Option<u64>>> {
         let data = &self.about.data_dir;
         let bytes = relative.iter().map(|path| bytes_beneath(&data.join(path)));
         let bytes = bytes.sum();
-        async move { Ok(bytes) }.boxed()
+        async move { Ok(Some(bytes)) }.boxed()
     }
 
     fn log(&self) -> &Path {
@@ -121,19 +122,7 @@ impl Cluster for DockerCluster {
     }
 
     fn ended(&self) -> BoxFuture<'static, Exit> {
-        let mut ended = self.ended.clone();
-        async move {
-            match ended.wait_for(Option::is_some).await.as_deref() {
-                Ok(Some(exit)) => exit.clone(),
-                // The task that tells is gone with its runtime.
-                _ => Exit {
-                    code: None,
-                    signal: None,
-                    oom_killed: false,
-                },
-            }
-        }
-        .boxed()
+        told(&self.ended)
     }
 
     fn budget_evidence(&self) -> BudgetEvidence {
@@ -152,15 +141,7 @@ impl Cluster for DockerCluster {
                  memory and cpu delegated to it"
                     .to_owned()
             }),
-            memory_limit_bytes: limits.memory_bytes,
-            cpu_limit_milli: limits.cpu_milli,
-            peak_bytes: counters.peak_bytes,
-            oom_kills: counters.oom_kills,
-            limit_hits: counters.limit_hits,
-            throttled_share: (counters.periods > 0)
-                .then(|| counters.throttled_periods as f64 / counters.periods as f64),
-            stayed_in_cgroup: self.stayed.load(Ordering::Relaxed),
-            ..BudgetEvidence::default()
+            ..common::evidence(&limits, &counters, self.stayed.load(Ordering::Relaxed))
         }
     }
 

@@ -3,24 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use super::node;
 use crate::cell::{Cell, Shape};
 use crate::engine::Content;
-use crate::scope::{Resource, Scope};
+use crate::scope::Scope;
+use crate::target::common::make_work_folder;
 use crate::target::native::Holdings;
 
 pub(super) fn make_folders(cell: &Cell, scope: &Scope, holdings: &mut Holdings) -> Result<PathBuf> {
-    ensure!(
-        cell.work.starts_with(scope.work()) && cell.work != scope.work(),
-        "failed to use the work folder {}: it must lie beneath {}",
-        cell.work.display(),
-        scope.work().display()
-    );
-    holdings.enter(Resource::Folder {
-        path: cell.work.clone(),
-    })?;
+    make_work_folder(cell, scope, holdings)?;
     let data_dir = data_folder(&cell.work);
     fs_err::create_dir_all(&data_dir).context("failed to make the work folder; free some disk")?;
     Ok(data_dir)

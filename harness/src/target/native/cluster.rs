@@ -18,6 +18,7 @@ use super::protocol::{Told, read};
 use crate::distribution::{Access, CommandLine};
 use crate::sampler::{self, Sampler};
 use crate::scope::start_ticks;
+use crate::target::common::{self, told};
 use crate::target::disk::bytes_beneath;
 use crate::target::{Cluster, Exit, ProcessMemory};
 
@@ -141,11 +142,11 @@ impl Cluster for NativeCluster {
     fn disk_usage<'a>(
         &'a self,
         relative: &'a [&'static str],
-    ) -> BoxFuture<'a, anyhow::Result<u64>> {
+    ) -> BoxFuture<'a, anyhow::Result<Option<u64>>> {
         let data = &self.about.data_dir;
         let bytes = relative.iter().map(|path| bytes_beneath(&data.join(path)));
         let bytes = bytes.sum();
-        async move { Ok(bytes) }.boxed()
+        async move { Ok(Some(bytes)) }.boxed()
     }
 
     fn log(&self) -> &Path {
@@ -168,19 +169,7 @@ impl Cluster for NativeCluster {
     }
 
     fn ended(&self) -> BoxFuture<'static, Exit> {
-        let mut ended = self.ended.clone();
-        async move {
-            match ended.wait_for(Option::is_some).await.as_deref() {
-                Ok(Some(exit)) => exit.clone(),
-                // The task that tells is gone with its runtime; so is the keeper, and with it the server.
-                _ => Exit {
-                    code: None,
-                    signal: None,
-                    oom_killed: false,
-                },
-            }
-        }
-        .boxed()
+        told(&self.ended)
     }
 
     fn budget_evidence(&self) -> BudgetEvidence {
@@ -191,15 +180,8 @@ impl Cluster for NativeCluster {
                     self.stayed.store(false, Ordering::Relaxed);
                 }
                 let (limits, counters) = (cgroup.limits(), cgroup.counters());
-                evidence.enforced = true;
-                evidence.memory_limit_bytes = limits.memory_bytes;
-                evidence.cpu_limit_milli = limits.cpu_milli;
-                evidence.peak_bytes = counters.peak_bytes;
-                evidence.oom_kills = counters.oom_kills;
-                evidence.limit_hits = counters.limit_hits;
-                evidence.throttled_share = (counters.periods > 0)
-                    .then(|| counters.throttled_periods as f64 / counters.periods as f64);
-                evidence.stayed_in_cgroup = self.stayed.load(Ordering::Relaxed);
+                evidence =
+                    common::evidence(&limits, &counters, self.stayed.load(Ordering::Relaxed));
             }
             Err(reason) => {
                 evidence.not_enforced_because = Some(format!(

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -18,6 +18,7 @@ use crate::cgroup::{self, Cgroup};
 use crate::distribution::ServerSpec;
 use crate::net::{LinkName, Subnet};
 use crate::scope::{Resource, Scope, start_ticks};
+use crate::target::common::make_work_folder;
 use crate::target::{Cluster, ProvisionError};
 
 /// How long the keeper may take for one step. Each takes milliseconds; a loaded machine gets a thousandfold.
@@ -129,15 +130,7 @@ async fn launch(
 }
 
 fn make_folders(cell: &Cell, holdings: &mut Holdings, scope: &Scope) -> Result<std::path::PathBuf> {
-    ensure!(
-        cell.work.starts_with(scope.work()) && cell.work != scope.work(),
-        "failed to use the work folder {}: it must lie beneath {}",
-        cell.work.display(),
-        scope.work().display()
-    );
-    holdings.enter(Resource::Folder {
-        path: cell.work.clone(),
-    })?;
+    make_work_folder(cell, scope, holdings)?;
     let data_dir = cell.work.join("data");
     for folder in [&data_dir, &cell.work.join("home"), &cell.work.join("tmp")] {
         fs_err::create_dir_all(folder).context("failed to make the work folder; free some disk")?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use reports::event::BudgetEvidence;
@@ -17,8 +17,9 @@ use super::saved::Order;
 use crate::cell::Cell;
 use crate::distribution::{Access, CommandLine};
 use crate::guest::{Control, Exec};
-use crate::machine::Size;
+use crate::machine::{Network, Size};
 use crate::sampler::{EmulatorProcess, Sampler};
+use crate::target::common::told;
 use crate::target::native::Holdings;
 use crate::target::{Cluster, Counted, ExecOutput, Exit, ProcessMemory, Restart, Restarted};
 use crate::thrash::Thrash;
@@ -123,8 +124,8 @@ impl Cluster for QemuCluster {
     fn disk_usage<'a>(
         &'a self,
         relative: &'a [&'static str],
-    ) -> BoxFuture<'a, anyhow::Result<u64>> {
-        async move { bytes_in(&self.control().await?.0, relative).await }.boxed()
+    ) -> BoxFuture<'a, anyhow::Result<Option<u64>>> {
+        async move { bytes_in(&self.control().await?.0, relative).await.map(Some) }.boxed()
     }
 
     fn log(&self) -> &Path {
@@ -158,19 +159,7 @@ impl Cluster for QemuCluster {
     }
 
     fn ended(&self) -> BoxFuture<'static, Exit> {
-        let mut ended = self.ended.clone();
-        async move {
-            match ended.wait_for(Option::is_some).await.as_deref() {
-                Ok(Some(exit)) => exit.clone(),
-                // The task that tells is gone with its runtime.
-                _ => Exit {
-                    code: None,
-                    signal: None,
-                    oom_killed: false,
-                },
-            }
-        }
-        .boxed()
+        told(&self.ended)
     }
 
     fn budget_evidence(&self) -> BudgetEvidence {
@@ -273,6 +262,12 @@ impl Cluster for QemuCluster {
             let mut life = self.life.write().await;
             let restarted = match how {
                 Restart::PowerCut => {
+                    let now = life.as_ref().context(GONE)?;
+                    ensure!(
+                        matches!(now.machine.network(), Network::Private { .. }),
+                        "failed to cut the power: forwarded ports would be other ones afterwards; run as root, for a TAP \
+                         device"
+                    );
                     let (next, restarted) =
                         self.constant.power_cut(life.take().context(GONE)?).await?;
                     *life = Some(next);

@@ -21,7 +21,8 @@ use crate::guest::{Control, Hello, Samples};
 use crate::machine::{
     Machine, MachineSpec, Network, NetworkRequest, Surroundings, TimeMode, may_use_tap,
 };
-use crate::scope::{Resource, Scope};
+use crate::scope::Scope;
+use crate::target::common::make_work_folder;
 use crate::target::native::Holdings;
 use crate::target::{Cluster, ProvisionError, Target};
 use crate::text;
@@ -66,16 +67,7 @@ async fn launch(
     holdings: &mut Holdings,
     parts: &Parts,
 ) -> Result<Running> {
-    ensure!(
-        cell.work.starts_with(scope.work()) && cell.work != scope.work(),
-        "failed to use the work folder {}: it must lie beneath {}",
-        cell.work.display(),
-        scope.work().display()
-    );
-    holdings.enter(Resource::Folder {
-        path: cell.work.clone(),
-    })?;
-    fs_err::create_dir_all(&cell.work)?;
+    make_work_folder(cell, scope, holdings)?;
     let spec = MachineSpec {
         program: parts.program.clone(),
         profile: target.profile.clone(),
