@@ -8,8 +8,8 @@ use std::time::Duration;
 use reports::ExitCode;
 use reports::budget::Budget;
 
-use super::CommandError;
 use super::resolve::{self, Chosen};
+use super::{CommandError, leg};
 use crate::artifact::args::{EtcdArgs, K3sArgs};
 use crate::cancel::Cancel;
 use crate::cell::{Cell, Shape};
@@ -20,17 +20,19 @@ use crate::run_dir::RunDir;
 use crate::scenario::Access;
 use crate::scope::{Scope, StateDir};
 use crate::suite::{Suite, select};
-use crate::target::native::NativeTarget;
-use crate::target::{Cluster, Target};
+use crate::target::{Cluster, TargetArgs};
 
 /// A server may take that long to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(180);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// auto, k3s or reference.
-    #[arg(long, default_value = "reference")]
-    distribution: String,
+    /// Where the cluster is made: native, docker, qemu, or existing for one that is there already.
+    #[arg(long, default_value = "native")]
+    target: String,
+    /// auto, k3s or reference; told by the cluster itself where it is there already.
+    #[arg(long)]
+    distribution: Option<String>,
     /// Only checks whose id or title holds this text.
     #[arg(long)]
     filter: Option<String>,
@@ -47,6 +49,8 @@ pub(super) struct Args {
     k3s: K3sArgs,
     #[command(flatten)]
     etcd: EtcdArgs,
+    #[command(flatten)]
+    places: TargetArgs,
 }
 
 pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode, CommandError> {
@@ -60,25 +64,34 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
             "the filter selects no check; `assay list` shows them all".into(),
         ));
     }
-    let chosen = resolve::distribution(
-        &args.distribution,
-        &args.k3s,
-        &args.etcd,
-        false,
-        &NativeTarget::OWN,
-    )
-    .await?;
+    let target = (leg::kind(&args.target)?.open)(&args.places).map_err(CommandError::Usage)?;
+    let distribution = match (&args.distribution, target.name()) {
+        (Some(name), _) => name,
+        (None, "native") => "reference",
+        (None, _) => "auto",
+    };
+    let chosen =
+        resolve::distribution(distribution, &args.k3s, &args.etcd, false, target.as_ref()).await?;
     let state = super::state_dir()?;
     let dir =
         RunDir::create(&args.out).map_err(|error| CommandError::Usage(format!("{error:#}")))?;
     let (_signals, cancel) = Cancel::on_signals().map_err(anyhow::Error::from)?;
     let scope = Scope::open(state.root(), dir.id())?;
-    let cell = cell(&chosen, &dir, &state)?;
-    let cluster = NativeTarget::OWN
+    let cell = cell(&chosen, target.name(), &dir, &state)?;
+    let cluster = target
         .provision(&cell, &scope)
         .await
         .map_err(|error| CommandError::Errored(error.to_string()))?;
-    let matrix = matrix(cluster.as_ref(), &cell, &dir, &checks, &args, &cancel).await;
+    let matrix = matrix(
+        cluster.as_ref(),
+        &cell,
+        &dir,
+        &checks,
+        &args,
+        &cancel,
+        target.patience(),
+    )
+    .await;
     let leftovers = cluster.destroy().await;
     scope.close();
     let matrix = matrix.map_err(|error| CommandError::Errored(format!("{error:#}")))?;
@@ -99,8 +112,13 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
     })
 }
 
-fn cell(chosen: &Chosen, dir: &RunDir, state: &StateDir) -> Result<Cell, CommandError> {
-    let id = format!("native-{}-mutants", chosen.distribution.name());
+fn cell(
+    chosen: &Chosen,
+    target: &str,
+    dir: &RunDir,
+    state: &StateDir,
+) -> Result<Cell, CommandError> {
+    let id = format!("{target}-{}-mutants", chosen.distribution.name());
     Ok(Cell {
         distribution: chosen.distribution,
         datastore: chosen.distribution.datastores()[0],
@@ -123,6 +141,7 @@ async fn matrix(
     checks: &[&'static Check],
     args: &Args,
     cancel: &Cancel,
+    patience: u32,
 ) -> anyhow::Result<MutantMatrix> {
     let last_seen = Mutex::new(String::new());
     let waited = ready::wait(
@@ -134,8 +153,8 @@ async fn matrix(
     let ready = tokio::select! {
         () = cancel.cancelled() => anyhow::bail!("interrupted while the server started"),
         exit = cluster.ended() => anyhow::bail!("the server ended before it was ready: {exit:?}; see {}", cluster.log().display()),
-        waited = tokio::time::timeout(READY_WITHIN, waited) => {
-            waited.map_err(|_| anyhow::anyhow!("the server was not ready within {READY_WITHIN:?}; see {}", cluster.log().display()))??
+        waited = tokio::time::timeout(READY_WITHIN * patience, waited) => {
+            waited.map_err(|_| anyhow::anyhow!("the server was not ready within {:?}; see {}", READY_WITHIN * patience, cluster.log().display()))??
         }
     };
     let Access::Kubernetes(api) = &ready.access else {
@@ -148,7 +167,8 @@ async fn matrix(
     let limits = Limits {
         patience: Duration::from_secs(args.patience),
         ..Limits::default()
-    };
+    }
+    .stretched(patience);
     let options = RunOptions {
         jobs: usize::from(args.jobs),
         limits,
