@@ -82,6 +82,7 @@ fn milestones(cluster: &dyn Cluster, sink: &CellSink, ready: &Ready, from: &str)
             ReadyWhen::Listening => "listening",
             ReadyWhen::Http200(_) => "ready",
             ReadyWhen::FirstWrite => "first_write",
+            ReadyWhen::Controllers => "controllers",
             ReadyWhen::Node => "node",
             ReadyWhen::Agents => "agents",
             ReadyWhen::FirstPod => "first_pod",

@@ -63,6 +63,12 @@ pub async fn wait(
                     .context("failed to write: the port was not awaited first")?;
                 first_write(cluster, access, run, &note).await?;
             }
+            (ReadyWhen::Controllers, _) => {
+                let Some(Access::Kubernetes(api)) = &access else {
+                    bail!("failed to wait for controllers: a Kubernetes API was not awaited first");
+                };
+                default_account(cluster, api, &note).await;
+            }
             (ReadyWhen::Node | ReadyWhen::Agents | ReadyWhen::FirstPod, _) => {
                 let Some(Access::Kubernetes(api)) = &access else {
                     bail!(
@@ -184,6 +190,22 @@ async fn http_200(
             }
         };
         note(seen);
+        cluster.pace(REQUEST_PAUSE).await;
+    }
+}
+
+/// Waits for what the service account controller makes: the account that pods run as.
+async fn default_account(cluster: &dyn Cluster, api: &Api, note: &impl Fn(String)) {
+    const ACCOUNT: &str = "/api/v1/namespaces/default/serviceaccounts/default";
+    loop {
+        match api.send(Request::get(ACCOUNT)).await {
+            Ok(response) if response.status == 200 => return,
+            Ok(response) => note(format!(
+                "the default service account: {}",
+                response.summary()
+            )),
+            Err(error) => note(error.to_string()),
+        }
         cluster.pace(REQUEST_PAUSE).await;
     }
 }

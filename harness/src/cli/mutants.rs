@@ -162,7 +162,7 @@ async fn matrix(
     let last_seen = Mutex::new(String::new());
     let waited = ready::wait(
         cluster,
-        cell.distribution.ready_when(),
+        cell.distribution.ready_when(cell.shape),
         dir.id(),
         &last_seen,
     );

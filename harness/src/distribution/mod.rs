@@ -3,6 +3,7 @@
 pub mod etcd;
 pub mod existing;
 pub mod k3s;
+pub mod kubernetes;
 pub mod reference;
 
 use std::fmt;
@@ -123,6 +124,8 @@ pub enum ReadyWhen {
     FirstWrite,
     /// A node is Ready and takes pods. Awaited of every node, whatever its distribution lists.
     Node,
+    /// The default service account is there: the controllers run, and pods are admitted.
+    Controllers,
     /// Every agent is a node that is Ready and takes pods. Awaited where the cell has agents.
     Agents,
     /// A first pod, of [`PROBE_IMAGE`], runs. Awaited of every node, whatever its distribution lists.
@@ -136,6 +139,26 @@ pub struct ArtifactNeed {
     pub name: &'static str,
     /// Whether it is needed only with this datastore.
     pub only_for: Option<Datastore>,
+    /// A shape that does without it.
+    pub not_in: Option<Shape>,
+}
+
+impl ArtifactNeed {
+    /// Needed with every datastore and in every shape.
+    #[must_use]
+    pub const fn always(name: &'static str) -> Self {
+        Self {
+            name,
+            only_for: None,
+            not_in: None,
+        }
+    }
+
+    /// Whether a cell needs it.
+    #[must_use]
+    pub fn applies(&self, datastore: Datastore, shape: Shape) -> bool {
+        self.only_for.is_none_or(|only| only == datastore) && self.not_in != Some(shape)
+    }
 }
 
 /// A distribution: describes; no I/O.
@@ -174,8 +197,8 @@ pub trait Distribution: Sync {
     }
     /// How to get at it.
     fn access(&self, spec: &ServerSpec<'_>) -> Access;
-    /// When it is ready, in order.
-    fn ready_when(&self) -> &'static [ReadyWhen];
+    /// When it is ready in this shape, in order.
+    fn ready_when(&self, shape: Shape) -> &'static [ReadyWhen];
     /// The folder or files whose size is the database's size on disk, relative to the data folder.
     fn database_paths(&self, datastore: Datastore) -> &'static [&'static str];
     /// Where etcd's Prometheus metrics are served as seen from here: the only view of its fsyncs.
@@ -183,4 +206,9 @@ pub trait Distribution: Sync {
 }
 
 /// The distributions that exist. `auto` is not one: it is a choice between these.
-pub static DISTRIBUTIONS: &[&dyn Distribution] = &[&k3s::K3s, &reference::Reference, &etcd::Etcd];
+pub static DISTRIBUTIONS: &[&dyn Distribution] = &[
+    &k3s::K3s,
+    &kubernetes::Kubernetes,
+    &reference::Reference,
+    &etcd::Etcd,
+];

@@ -32,6 +32,8 @@ pub struct Facts {
     pub k3s: Binary,
     /// Whether an etcd binary can be had; never [`Binary::Fetchable`].
     pub etcd: Binary,
+    /// Whether the servers of Kubernetes are there; never [`Binary::Fetchable`].
+    pub kubernetes: Binary,
     /// The container engine.
     pub engine: Engine,
     /// The folders that assay writes to, and the bytes free there.

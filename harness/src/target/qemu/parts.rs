@@ -106,8 +106,8 @@ async fn data_disk(cache: &Cache) -> Result<PathBuf, GuestError> {
 fn bundle(cell: &Cell) -> Bundle {
     match (cell.distribution.name(), cell.shape) {
         (_, Shape::Node) => Bundle::Node,
-        ("etcd", Shape::ControlPlane) => Bundle::Etcd,
-        (_, Shape::ControlPlane) => Bundle::Base,
+        ("etcd", _) => Bundle::Etcd,
+        (_, Shape::ControlPlane | Shape::ApiServer) => Bundle::Base,
     }
 }
 
@@ -115,7 +115,7 @@ fn bundle(cell: &Cell) -> Bundle {
 fn binaries_in_guest(cell: &Cell) -> Result<BTreeMap<&'static str, PathBuf>, ProvisionError> {
     let mut binaries = BTreeMap::new();
     for need in cell.distribution.artifacts() {
-        if need.only_for.is_some_and(|only| only != cell.datastore) {
+        if !need.applies(cell.datastore, cell.shape) {
             continue;
         }
         let path = match need.name {
