@@ -58,7 +58,7 @@ const CIDR_KILLS: &[Mutant] = &[
     mutant::DELETE_COLLECTION_DELETES_NOTHING,
     mutant::LABEL_SELECTOR_IGNORED,
     mutant::LIST_LOSES_ITEM,
-    mutant::DROPS_MODIFIED,
+    mutant::NEVER_MODIFIED,
 ];
 
 /// Upstream writes to the default range, which the server owns. Here it is only read: what is written is a range of the

@@ -7,7 +7,7 @@
 
 use harness::api::mutant::{Mutant, families as mutant};
 use harness::api::namespace::unique;
-use harness::api::{Collection, PatchKind, Resource, Response};
+use harness::api::{Collection, PatchKind, Resource, Response, WatchEvent};
 use harness::check::{CheckContext, CheckFault, CheckResult, Requirement, Watching};
 use serde_json::{Value, json};
 
@@ -139,7 +139,7 @@ pub(crate) async fn crud(cx: &CheckContext, crud: Crud) -> CheckResult {
             Some(made) => made,
             None => {
                 let made = make(cx, &all, &crud, &mark, name.as_deref()).await?;
-                seen.next("ADDED", &made, |_| true).await?;
+                seen.written("ADDED", &made).await?;
                 made
             }
         };
@@ -174,7 +174,7 @@ pub(crate) async fn crud(cx: &CheckContext, crud: Crud) -> CheckResult {
         } else {
             delete(cx, &all, &own).await?;
         }
-        seen.next("DELETED", &made, |_| true).await?;
+        seen.deleted(&made).await?;
         name = Some(own);
     }
     Ok(())
@@ -239,15 +239,15 @@ async fn written(
     })?;
     let stored = read(cx, all, name).await?;
     cx.contains(&what("the object read after"), &change, &stored)?;
-    let has = |object: &Value| object["metadata"]["labels"]["crud-changed"] == label;
-    let event = seen.next("MODIFIED", made, has).await?;
+    let event = seen.written("MODIFIED", &answer).await?;
     cx.contains(&what("the event of"), &change, &event)?;
 
     let Some(mut status) = crud.status.clone() else {
         return Ok(stored);
     };
     // No two writes the same, so that each shows.
-    for condition in status["conditions"].as_array_mut().into_iter().flatten() {
+    let conditions = status.get_mut("conditions").and_then(Value::as_array_mut);
+    for condition in conditions.into_iter().flatten() {
         condition["message"] = json!(label);
     }
     let status = &status;
@@ -274,10 +274,8 @@ async fn written(
         &stored,
     )?;
     cx.contains(&what("the object after the status"), &change, &stored)?;
-    seen.next("MODIFIED", made, |object| {
-        holds(cx, "", status, object).is_ok()
-    })
-    .await?;
+    let event = seen.written("MODIFIED", &answer).await?;
+    holds(cx, &what("the event of the status"), status, &event)?;
     Ok(stored)
 }
 
@@ -309,37 +307,61 @@ struct Seeing<'c> {
 }
 
 impl Seeing<'_> {
-    /// The next event of this kind that is wanted. Before it only changes of the same object may come, by controllers.
-    async fn next(
-        &mut self,
-        kind: &str,
-        made: &Value,
-        wanted: impl Fn(&Value) -> bool,
-    ) -> CheckResult<Value> {
-        let name = made["metadata"]["name"].as_str().unwrap_or_default();
+    /// The event of a write, which has the version that was answered to it. Changes of the same object by controllers may
+    /// come before.
+    async fn written(&mut self, kind: &str, answer: &Value) -> CheckResult<Value> {
+        let wanted = version(self.cx, "the answer", answer)?;
         for _ in 0..OTHERS_WRITE_AT_MOST {
-            let event = self.watch.any(&format!("{kind} of {name}")).await?;
-            let same = event.object["metadata"]["uid"] == made["metadata"]["uid"];
+            let event = self.any(kind, answer).await?;
             self.cx.expect(
-                &format!("{kind} of {name} in the watch"),
-                same && (event.kind == kind || event.kind == "MODIFIED"),
-                || format!("{} of {}", event.kind, event.object["metadata"]),
+                &format!("{kind} with resourceVersion {wanted} in the watch"),
+                self.version <= wanted,
+                || format!("{} with {} and not that before", event.kind, self.version),
             )?;
-            let now = number(self.cx, "the event", event.version())?;
-            self.cx.expect(
-                "a resourceVersion that does not fall",
-                now >= self.version,
-                || format!("{now} after {}", self.version),
-            )?;
-            self.version = now;
-            if event.kind == kind && wanted(&event.object) {
+            if self.version == wanted {
+                self.cx
+                    .expect_eq("kind of the event", kind, event.kind.as_str())?;
                 return Ok(event.object);
             }
         }
-        Err(CheckFault::Failed(format!(
-            "expected {kind} of {name}; seen: {OTHERS_WRITE_AT_MOST} other changes"
-        )))
+        Err(too_many(kind))
     }
+
+    /// The deletion of an object, whose version nobody was told.
+    async fn deleted(&mut self, made: &Value) -> CheckResult {
+        for _ in 0..OTHERS_WRITE_AT_MOST {
+            if self.any("DELETED", made).await?.kind == "DELETED" {
+                return Ok(());
+            }
+        }
+        Err(too_many("DELETED"))
+    }
+
+    /// The next event, which must be of this kind or a change by a controller.
+    async fn any(&mut self, kind: &str, made: &Value) -> CheckResult<WatchEvent> {
+        let name = made["metadata"]["name"].as_str().unwrap_or_default();
+        let event = self.watch.any(&format!("{kind} of {name}")).await?;
+        let same = event.object["metadata"]["uid"] == made["metadata"]["uid"];
+        self.cx.expect(
+            &format!("{kind} of {name} in the watch"),
+            same && (event.kind == kind || event.kind == "MODIFIED"),
+            || format!("{} of {}", event.kind, event.object["metadata"]),
+        )?;
+        let now = number(self.cx, "the event", event.version())?;
+        self.cx.expect(
+            "a resourceVersion that does not fall",
+            now >= self.version,
+            || format!("{now} after {}", self.version),
+        )?;
+        self.version = now;
+        Ok(event)
+    }
+}
+
+fn too_many(kind: &str) -> CheckFault {
+    CheckFault::Failed(format!(
+        "expected {kind} in the watch; seen: {OTHERS_WRITE_AT_MOST} other changes"
+    ))
 }
 
 fn version(cx: &CheckContext, what: &str, object: &Value) -> CheckResult<u64> {

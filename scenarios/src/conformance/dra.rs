@@ -120,7 +120,7 @@ const WITH_STATUS: &[Mutant] = &[
     mutant::UID_CHANGES,
     mutant::VERSION_CONSTANT,
     mutant::DROPS_ADDED,
-    mutant::DROPS_MODIFIED,
+    mutant::NEVER_MODIFIED,
     mutant::DROPS_DELETED,
     mutant::WATCH_IGNORES_SELECTOR,
 ];

@@ -76,7 +76,7 @@ const KILLS: &[Mutant] = &[
     mutant::LIST_LOSES_ITEM,
     mutant::UID_CHANGES,
     mutant::VERSION_CONSTANT,
-    mutant::DROPS_MODIFIED,
+    mutant::NEVER_MODIFIED,
     mutant::WATCH_IGNORES_SELECTOR,
 ];
 

@@ -50,6 +50,7 @@ const KILLS: &[Mutant] = &[
     mutant::STATUS_UPDATE_NOT_APPLIED,
     mutant::STATUS_WRITES_MAIN,
     mutant::DELETE_COLLECTION_DELETES_NOTHING,
+    mutant::NEVER_MODIFIED,
     mutant::DROPS_ADDED,
     mutant::DROPS_DELETED,
 ];

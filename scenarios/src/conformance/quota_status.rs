@@ -29,7 +29,7 @@ pub(crate) const CHECK: Check = Check {
         mutant::STATUS_MISSING,
         mutant::STRATEGIC_PATCH_NOT_APPLIED,
         mutant::QUOTA_STATUS_FROZEN,
-        mutant::DROPS_MODIFIED,
+        mutant::NEVER_MODIFIED,
     ],
     run: |cx| Box::pin(status(cx)),
     ..Check::BASE

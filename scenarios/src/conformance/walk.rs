@@ -173,12 +173,12 @@ async fn changed(
 ) -> CheckResult {
     let name = subject.names[0].as_str();
     let patched = json!({"metadata": {"annotations": {"patched": "true"}}});
-    let answer = cx.status(
+    let patch = cx.status(
         "patch",
         200,
         all.patch(name, PatchKind::Merge, patched.clone()).await?,
     )?;
-    cx.contains("the patched object", &patched, &answer)?;
+    cx.contains("the patched object", &patched, &patch)?;
     let stored = read(cx, all, name).await?;
     cx.contains("the object read after the patch", &patched, &stored)?;
 
@@ -198,34 +198,30 @@ async fn changed(
         &read(cx, all, name).await?,
     )?;
 
-    let event = modified(cx, subject, watch, |annotations| {
-        annotations["patched"].is_string()
-    })
-    .await?;
+    let event = modified(cx, subject, watch, &patch).await?;
     cx.contains("the patch in the watch", &patched, &event)?;
     cx.expect(
         "the patch to come before the update",
         event["metadata"]["annotations"]["updated"].is_null(),
         || event.to_string(),
     )?;
-    let event = modified(cx, subject, watch, |annotations| {
-        annotations["updated"].is_string()
-    })
-    .await?;
+    let event = modified(cx, subject, watch, &answer).await?;
     cx.contains("the update in the watch", &updated, &event)
 }
 
-/// The next change of the first object: the very next event where nobody else writes, else the first that has it.
+/// The event of a change of the first object, by the answer to it: the very next event where nobody else writes, else the
+/// one with the answered version.
 async fn modified(
     cx: &CheckContext,
     subject: &Subject,
     watch: &mut Watching<'_>,
-    has: impl Fn(&Value) -> bool,
+    answer: &Value,
 ) -> CheckResult<Value> {
     let [first, selected @ .., _] = &subject.names;
     if !subject.shared {
         return watch.next("MODIFIED", first).await;
     }
+    let wanted = cx.text("the answer", answer, "/metadata/resourceVersion")?;
     for _ in 0..OTHERS_WRITE_AT_MOST {
         let event = watch.any(&format!("a change of {first}")).await?;
         let own = event.name() == first || selected.iter().any(|name| name == event.name());
@@ -234,7 +230,7 @@ async fn modified(
             own && event.kind == "MODIFIED",
             || format!("{} of {}", event.kind, event.name()),
         )?;
-        if event.name() == first && has(&event.object["metadata"]["annotations"]) {
+        if event.name() == first && event.version() == wanted {
             return Ok(event.object);
         }
     }
