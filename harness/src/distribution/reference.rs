@@ -49,7 +49,10 @@ impl Distribution for Reference {
             "event-fields",
             "limit-ranges",
             "pod-validation",
+            "quota-compute",
+            "server-side-apply",
             "token-mounts",
+            "volume-controllers",
             "workload-controllers",
         ]
     }

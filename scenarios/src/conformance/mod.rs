@@ -10,26 +10,34 @@
 //! claimed of it.
 
 mod access;
+mod addresses;
 mod batch;
+mod certificates;
 mod configmap;
 mod crd;
+mod crud;
 mod discovery;
 mod disruption;
+mod dra;
 mod endpoints;
 mod event;
+mod flowcontrol;
 mod gc;
 mod health;
 mod kinds;
 mod lease;
 mod limitrange;
 mod list;
+mod migration;
 mod namespace;
 mod network;
+mod nodes;
 mod object;
 mod patch;
 mod pod;
 mod podtemplate;
 mod quota;
+mod quota_status;
 mod runtimeclass;
 mod secret;
 mod service;
@@ -39,8 +47,10 @@ mod steps;
 mod storage;
 mod table;
 mod version;
+mod volumes;
 mod walk;
 mod watchers;
+mod ways;
 mod workload;
 
 use harness::check::Check;
@@ -61,8 +71,16 @@ pub const AREAS: &[Area] = &[
         checks: access::CHECKS,
     },
     Area {
+        name: "addresses",
+        checks: addresses::CHECKS,
+    },
+    Area {
         name: "batch",
         checks: batch::CHECKS,
+    },
+    Area {
+        name: "certificates",
+        checks: certificates::CHECKS,
     },
     Area {
         name: "configmap",
@@ -77,12 +95,20 @@ pub const AREAS: &[Area] = &[
         checks: disruption::CHECKS,
     },
     Area {
+        name: "dra",
+        checks: dra::CHECKS,
+    },
+    Area {
         name: "endpoints",
         checks: endpoints::CHECKS,
     },
     Area {
         name: "event",
         checks: event::CHECKS,
+    },
+    Area {
+        name: "flowcontrol",
+        checks: flowcontrol::CHECKS,
     },
     Area {
         name: "gc",
@@ -105,12 +131,20 @@ pub const AREAS: &[Area] = &[
         checks: list::CHECKS,
     },
     Area {
+        name: "migration",
+        checks: migration::CHECKS,
+    },
+    Area {
         name: "namespace",
         checks: namespace::CHECKS,
     },
     Area {
         name: "network",
         checks: network::CHECKS,
+    },
+    Area {
+        name: "nodes",
+        checks: nodes::CHECKS,
     },
     Area {
         name: "object",
@@ -159,6 +193,10 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "version",
         checks: version::CHECKS,
+    },
+    Area {
+        name: "volumes",
+        checks: volumes::CHECKS,
     },
     Area {
         name: "watchers",

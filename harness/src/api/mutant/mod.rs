@@ -8,6 +8,7 @@ mod discovery;
 mod layer;
 mod list;
 mod metadata;
+mod patch;
 mod review;
 mod shape;
 mod status;
@@ -28,6 +29,7 @@ pub mod families {
     pub use super::discovery::*;
     pub use super::list::*;
     pub use super::metadata::*;
+    pub use super::patch::*;
     pub use super::review::*;
     pub use super::shape::*;
     pub use super::status::*;
@@ -120,6 +122,7 @@ pub fn all() -> Vec<Mutant> {
         discovery::ALL,
         list::ALL,
         metadata::ALL,
+        patch::ALL,
         review::ALL,
         shape::ALL,
         status::ALL,
