@@ -43,6 +43,7 @@ impl Distribution for Reference {
     /// It runs no controller but those of namespaces, quotas and garbage, and admits pods as they come.
     fn lacks(&self) -> &'static [&'static str] {
         &[
+            "compaction",
             "disruption-controller",
             "endpoints-controllers",
             "event-fields",

@@ -10,22 +10,30 @@
 //! claimed of it.
 
 mod access;
+mod aggregated;
 mod batch;
+mod cli;
+mod compaction;
 mod configmap;
 mod crd;
+mod custom;
 mod discovery;
 mod disruption;
 mod endpoints;
 mod event;
+mod explain;
+mod fieldvalidation;
 mod gc;
 mod health;
 mod kinds;
+mod kubectl;
 mod lease;
 mod limitrange;
 mod list;
 mod namespace;
 mod network;
 mod object;
+mod openapi;
 mod patch;
 mod pod;
 mod podtemplate;
@@ -169,6 +177,22 @@ pub const AREAS: &[Area] = &[
         checks: workload::CHECKS,
     },
     // Last, for each definition makes an API server rebuild its whole OpenAPI document: under 512 MiB a K3s dies of it.
+    Area {
+        name: "aggregated",
+        checks: aggregated::CHECKS,
+    },
+    Area {
+        name: "fieldvalidation",
+        checks: fieldvalidation::CHECKS,
+    },
+    Area {
+        name: "openapi",
+        checks: openapi::CHECKS,
+    },
+    Area {
+        name: "kubectl",
+        checks: kubectl::CHECKS,
+    },
     Area {
         name: "crd",
         checks: crd::CHECKS,

@@ -8,9 +8,11 @@ mod discovery;
 mod layer;
 mod list;
 mod metadata;
+mod openapi;
 mod review;
 mod shape;
 mod status;
+mod validation;
 mod version;
 mod watch;
 mod write;
@@ -28,9 +30,11 @@ pub mod families {
     pub use super::discovery::*;
     pub use super::list::*;
     pub use super::metadata::*;
+    pub use super::openapi::*;
     pub use super::review::*;
     pub use super::shape::*;
     pub use super::status::*;
+    pub use super::validation::*;
     pub use super::version::*;
     pub use super::watch::*;
     pub use super::write::*;
@@ -120,9 +124,11 @@ pub fn all() -> Vec<Mutant> {
         discovery::ALL,
         list::ALL,
         metadata::ALL,
+        openapi::ALL,
         review::ALL,
         shape::ALL,
         status::ALL,
+        validation::ALL,
         version::ALL,
         watch::ALL,
         write::ALL,

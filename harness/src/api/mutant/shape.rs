@@ -19,6 +19,7 @@ pub(super) const ALL: &[Mutant] = &[
     HEALTH_ALWAYS_OK,
     HEALTH_NOT_OK,
     SERVER_VERSION_MISSING,
+    SERVER_VERSION_WRONG,
 ];
 
 /// JSON is called plain text.
@@ -142,6 +143,20 @@ pub const SERVER_VERSION_MISSING: Mutant = Mutant {
                 let mut body = response.body.clone();
                 body["major"] = json!("");
                 body["minor"] = json!("");
+                response.set_body(body);
+            }
+        }))
+    },
+};
+/// `/version` tells another version.
+pub const SERVER_VERSION_WRONG: Mutant = Mutant {
+    name: "version-wrong",
+    about: "/version tells the version of another server.",
+    make: || {
+        Box::new(Answers(|asked, response| {
+            if asked.path == "/version" && response.body.is_object() {
+                let mut body = response.body.clone();
+                body["gitVersion"] = json!("v1.0.0");
                 response.set_body(body);
             }
         }))
