@@ -6,13 +6,14 @@ use std::path::Path;
 use scenarios::conformance::{AREAS, checks};
 
 /// Files of the folder that are no area.
-const HELPERS: [&str; 9] = [
+const HELPERS: [&str; 10] = [
     "mod",
     "cli",
     "compaction",
     "custom",
     "explain",
     "kinds",
+    "openapiv3",
     "status",
     "steps",
     "walk",

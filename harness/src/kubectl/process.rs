@@ -32,6 +32,9 @@ pub enum KubectlError {
     /// It did not end, or say what was awaited, in time.
     #[error("kubectl did not answer within {0:?}")]
     Late(Duration),
+    /// It ended although it was to go on.
+    #[error("kubectl ended at once: {0}")]
+    Ended(String),
 }
 
 /// How one kubectl ended.
@@ -104,6 +107,10 @@ impl Session {
                 .await
                 .map_err(|_| KubectlError::Late(self.within))??;
         }
+        if line.is_empty() {
+            let complaint = tokio::time::timeout(self.within, capped(group.0.stderr.take())).await;
+            return Err(KubectlError::Ended(complaint.unwrap_or_default()));
+        }
         Ok(Running {
             first_line: String::from_utf8_lossy(&line).into_owned(),
             _group: group,
@@ -163,6 +170,8 @@ impl Launch<'_> {
             .arg(format!("--kubeconfig={}", self.kubeconfig.display()))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            // A K3s looks for one in the home folder unless this is set, whatever its arguments say.
+            .env("KUBECONFIG", self.kubeconfig)
             // Not even root can make a folder there, so that no cache is kept from one check to the next.
             .env("HOME", "/dev/null")
             .current_dir("/")

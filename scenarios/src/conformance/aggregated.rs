@@ -17,6 +17,10 @@ use super::steps::delete;
 const ONLY: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 /// What client-go sends: the form, its predecessor, and the plain one.
 const CHAIN: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
+const NEEDS: &[Requirement] = &[
+    Requirement::Since(30),
+    Requirement::Behaviour("aggregated-discovery"),
+];
 const KILLS: &[Mutant] = &[
     mutant::AGGREGATED_NOT_HONOURED,
     mutant::AGGREGATED_RESOURCES_MISSING,
@@ -30,7 +34,7 @@ pub const CHECKS: &[Check] = &[
         official: &[
             "[sig-api-machinery] AggregatedDiscovery should support raw aggregated discovery endpoint Accept headers",
         ],
-        requires: &[Requirement::Since(30)],
+        requires: NEEDS,
         kills: KILLS,
         run: |cx| Box::pin(built_in(cx, ONLY)),
         ..Check::BASE
@@ -41,7 +45,7 @@ pub const CHECKS: &[Check] = &[
         official: &[
             "[sig-api-machinery] AggregatedDiscovery should support aggregated discovery interface",
         ],
-        requires: &[Requirement::Since(30)],
+        requires: NEEDS,
         kills: &[
             mutant::AGGREGATED_NOT_HONOURED,
             mutant::AGGREGATED_RESOURCES_MISSING,
@@ -60,6 +64,7 @@ pub const CHECKS: &[Check] = &[
         ],
         requires: &[
             Requirement::Since(30),
+            Requirement::Behaviour("aggregated-discovery"),
             Requirement::Resource("apiextensions.k8s.io/v1", "customresourcedefinitions"),
         ],
         kills: &[

@@ -30,7 +30,7 @@ pub(crate) fn found(cx: &CheckContext) -> CheckResult<&Kubectl> {
 /// One that hangs does so because of what the server answers or does not; one that cannot be run is the instrument's affair.
 fn fault(error: KubectlError) -> CheckFault {
     match error {
-        KubectlError::Late(_) => CheckFault::Failed(error.to_string()),
+        KubectlError::Late(_) | KubectlError::Ended(_) => CheckFault::Failed(error.to_string()),
         _ => CheckFault::Errored(error.to_string()),
     }
 }

@@ -12,12 +12,17 @@ use super::explain;
 use super::kinds::DEPLOYMENTS;
 use super::steps::{pods, read, template};
 
-const NEEDS: &[Requirement] = &[Requirement::Kubectl];
+/// kubectl validates and explains by OpenAPI.
+const NEEDS: &[Requirement] = &[Requirement::Kubectl, Requirement::Behaviour("openapi")];
 const CUSTOM: &[Requirement] = &[
     Requirement::Kubectl,
     Requirement::Resource("apiextensions.k8s.io/v1", "customresourcedefinitions"),
 ];
-const POD: &[Requirement] = &[Requirement::Kubectl, Requirement::Resource("v1", "pods")];
+const POD: &[Requirement] = &[
+    Requirement::Kubectl,
+    Requirement::Behaviour("openapi"),
+    Requirement::Resource("v1", "pods"),
+];
 const IMAGE: &str = "registry.invalid/assay:one";
 const OTHER: &str = "registry.invalid/assay:two";
 
@@ -86,6 +91,7 @@ pub const CHECKS: &[Check] = &[
         ],
         requires: &[
             Requirement::Kubectl,
+            Requirement::Behaviour("openapi"),
             Requirement::Resource("apps/v1", "deployments"),
         ],
         kills: &[

@@ -11,6 +11,7 @@
 
 mod access;
 mod aggregated;
+mod apply;
 mod batch;
 mod cli;
 mod compaction;
@@ -22,6 +23,7 @@ mod disruption;
 mod endpoints;
 mod event;
 mod explain;
+mod fairness;
 mod fieldvalidation;
 mod gc;
 mod health;
@@ -34,6 +36,7 @@ mod namespace;
 mod network;
 mod object;
 mod openapi;
+mod openapiv3;
 mod patch;
 mod pod;
 mod podtemplate;
@@ -69,6 +72,10 @@ pub const AREAS: &[Area] = &[
         checks: access::CHECKS,
     },
     Area {
+        name: "apply",
+        checks: apply::CHECKS,
+    },
+    Area {
         name: "batch",
         checks: batch::CHECKS,
     },
@@ -91,6 +98,10 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "event",
         checks: event::CHECKS,
+    },
+    Area {
+        name: "fairness",
+        checks: fairness::CHECKS,
     },
     Area {
         name: "gc",

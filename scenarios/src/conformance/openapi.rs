@@ -9,6 +9,7 @@ use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
 use super::custom::{Custom, Published};
+use super::openapiv3;
 use super::steps::{delete, update};
 
 const SERVED: &[Requirement] = &[Requirement::Resource(
@@ -86,6 +87,38 @@ pub const CHECKS: &[Check] = &[
         run: |cx| Box::pin(unserved(cx)),
         ..Check::BASE
     },
+    // No official test: version 3 has none.
+    Check {
+        id: "openapi/v3-describes-what-is-served",
+        title: "OpenAPI v3 describes each built-in resource with its schema and an operation for each verb of discovery.",
+        requires: V3,
+        kills: &[
+            mutant::OPENAPI_EMPTY,
+            mutant::OPENAPI_PATHS_MISSING,
+            mutant::WRONG_KIND,
+        ],
+        run: |cx| Box::pin(openapiv3::built_in(cx)),
+        ..Check::BASE
+    },
+    Check {
+        id: "openapi/v3-follows-custom-resources",
+        title: "OpenAPI v3 gains a document with a custom resource's schema when it is defined, and loses it again.",
+        requires: V3_CUSTOM,
+        kills: &[
+            mutant::OPENAPI_STALE,
+            mutant::OPENAPI_SCHEMA_LOST,
+            mutant::OPENAPI_EMPTY,
+        ],
+        run: |cx| Box::pin(openapiv3::follows(cx)),
+        ..Check::BASE
+    },
+];
+
+/// Served by default since 1.24.
+const V3: &[Requirement] = &[Requirement::Since(24), Requirement::Behaviour("openapi")];
+const V3_CUSTOM: &[Requirement] = &[
+    Requirement::Since(24),
+    Requirement::Resource("apiextensions.k8s.io/v1", "customresourcedefinitions"),
 ];
 
 /// A schema of objects, arrays, required and enumerated fields and a pattern: what is published must not lose any.

@@ -13,6 +13,7 @@ pub(super) const ALL: &[Mutant] = &[
     OPENAPI_KEEPS_REMOVED,
     OPENAPI_SCHEMA_LOST,
     OPENAPI_EMPTY,
+    OPENAPI_PATHS_MISSING,
     AGGREGATED_NOT_HONOURED,
     AGGREGATED_RESOURCES_MISSING,
     AGGREGATED_STALE,
@@ -56,6 +57,22 @@ pub const OPENAPI_EMPTY: Mutant = Mutant {
                 response.bytes.clear();
             }
             definitions(asked, response, Map::clear);
+        }))
+    },
+};
+/// Documents describe no path.
+pub const OPENAPI_PATHS_MISSING: Mutant = Mutant {
+    name: "openapi-paths-missing",
+    about: "A published OpenAPI document describes no operation.",
+    make: || {
+        Box::new(Answers(|asked, response| {
+            // The index of v3 has paths too, which are places of documents.
+            let document = response.body.get("components").is_some();
+            if is_openapi(asked) && document {
+                let mut body = response.body.clone();
+                body["paths"] = json!({});
+                response.set_body(body);
+            }
         }))
     },
 };

@@ -18,6 +18,7 @@ pub(super) const ALL: &[Mutant] = &[
     SPEC_LOST,
     HEALTH_ALWAYS_OK,
     HEALTH_NOT_OK,
+    HEALTH_EXCLUDE_IGNORED,
     SERVER_VERSION_MISSING,
     SERVER_VERSION_WRONG,
 ];
@@ -129,6 +130,18 @@ pub const HEALTH_NOT_OK: Mutant = Mutant {
         Box::new(Answers(|asked, response| {
             if is_health(&asked.path) && response.status == 200 {
                 response.bytes = b"[-]etcd failed: reason withheld".to_vec();
+            }
+        }))
+    },
+};
+/// `exclude` is ignored.
+pub const HEALTH_EXCLUDE_IGNORED: Mutant = Mutant {
+    name: "health-exclude-ignored",
+    about: "Health endpoints ask every part, also one that is excluded.",
+    make: || {
+        Box::new(Asks(|request| {
+            if is_health(&request.path) {
+                request.query.retain(|(name, _)| name != "exclude");
             }
         }))
     },
