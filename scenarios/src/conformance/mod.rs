@@ -16,15 +16,27 @@ mod certificates;
 mod configmap;
 mod crd;
 mod crud;
+mod aggregated;
+mod apply;
+mod batch;
+mod cli;
+mod compaction;
+mod configmap;
+mod crd;
+mod custom;
 mod discovery;
 mod disruption;
 mod dra;
 mod endpoints;
 mod event;
 mod flowcontrol;
+mod explain;
+mod fairness;
+mod fieldvalidation;
 mod gc;
 mod health;
 mod kinds;
+mod kubectl;
 mod lease;
 mod limitrange;
 mod list;
@@ -33,6 +45,8 @@ mod namespace;
 mod network;
 mod nodes;
 mod object;
+mod openapi;
+mod openapiv3;
 mod patch;
 mod pod;
 mod podtemplate;
@@ -75,6 +89,10 @@ pub const AREAS: &[Area] = &[
         checks: addresses::CHECKS,
     },
     Area {
+        name: "apply",
+        checks: apply::CHECKS,
+    },
+    Area {
         name: "batch",
         checks: batch::CHECKS,
     },
@@ -109,6 +127,10 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "flowcontrol",
         checks: flowcontrol::CHECKS,
+    },
+    Area {
+        name: "fairness",
+        checks: fairness::CHECKS,
     },
     Area {
         name: "gc",
@@ -207,6 +229,22 @@ pub const AREAS: &[Area] = &[
         checks: workload::CHECKS,
     },
     // Last, for each definition makes an API server rebuild its whole OpenAPI document: under 512 MiB a K3s dies of it.
+    Area {
+        name: "aggregated",
+        checks: aggregated::CHECKS,
+    },
+    Area {
+        name: "fieldvalidation",
+        checks: fieldvalidation::CHECKS,
+    },
+    Area {
+        name: "openapi",
+        checks: openapi::CHECKS,
+    },
+    Area {
+        name: "kubectl",
+        checks: kubectl::CHECKS,
+    },
     Area {
         name: "crd",
         checks: crd::CHECKS,
