@@ -192,6 +192,10 @@ pub trait Cluster: Send + Sync {
     fn counted_since_start(&self) -> BoxFuture<'_, Option<Counted>> {
         async { None }.boxed()
     }
+    /// How its machine came up, where it has one of its own.
+    fn boot(&self) -> Option<Boot> {
+        None
+    }
     /// Called once when the server is ready and its cold start is in the record, before anything is driven.
     ///
     /// # Errors
@@ -256,6 +260,19 @@ pub struct Counted {
     pub clock: Duration,
     /// Instructions that the server has executed, its kernel work included.
     pub instructions: u64,
+    /// Draws of prime candidates that were fixed so far, so that each start does the same work.
+    pub fixed_draws: u64,
+}
+
+/// How a machine came up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boot {
+    /// From the emulator's execution to the agent's first answer, by this host's clock.
+    pub wall: Duration,
+    /// CPU time of the emulator until then: a busy host hardly changes it.
+    pub cpu: Option<Duration>,
+    /// Whether its memory was restored, so that nothing booted.
+    pub restored: bool,
 }
 
 /// What a program that was run in a cluster's place left.

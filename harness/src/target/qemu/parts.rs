@@ -18,7 +18,7 @@ const DATA_DISK_BYTES: u64 = 8 << 30;
 /// Four samples a second: scenarios want 20 of a quiet server. What they cost the guest is measured in each cell.
 const SAMPLE_EVERY_MS: u32 = 250;
 
-/// Ten under counted time, where looks at a server that starts are paced by them.
+/// Ten under counted time, whose clock stands beside them.
 const COUNTED_SAMPLE_EVERY_MS: u32 = 100;
 
 /// What a machine is made from.
@@ -176,6 +176,9 @@ pub(super) fn kernel_args(cell: &Cell, time: TimeMode) -> Result<Vec<String>> {
         format!("assay.time={}", now.as_secs()),
         format!("assay.period={period}"),
     ];
+    if time == TimeMode::Counted {
+        args.push("assay.draws=fixed".to_owned());
+    }
     if cell.shape == Shape::Node {
         args.push("assay.modules=node".to_owned());
     }

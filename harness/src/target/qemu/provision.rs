@@ -24,7 +24,7 @@ use crate::machine::{
 use crate::scope::Scope;
 use crate::target::common::make_work_folder;
 use crate::target::native::Holdings;
-use crate::target::{Cluster, ProvisionError, Target};
+use crate::target::{Boot, Cluster, ProvisionError, Target};
 use crate::text;
 
 /// From the emulator's start to the agent's first answer: 1.5 s on a quiet host.
@@ -132,6 +132,7 @@ async fn booted(
     };
     let machine = Machine::boot(spec, &request, surroundings).await?;
     let (control, hello) = agent(&machine, target.patience()).await?;
+    let boot = came_up(&machine, false);
     server::make_folder(&control).await?;
     if cell.shape == Shape::Node {
         node::prepare(&control, &cell.work).await?;
@@ -142,6 +143,7 @@ async fn booted(
         machine,
         control,
         facts,
+        boot,
     };
     connected.run(target, cell, parts, None).await
 }
@@ -177,6 +179,7 @@ async fn restored(
         .resume_incoming(AGENT_WITHIN * target.patience())
         .await?;
     let (control, hello) = agent(&machine, target.patience()).await?;
+    let boot = came_up(&machine, true);
     saved.check(&control, &hello).await?;
     let mut facts = facts(target, &machine, &hello, &parts.images);
     let fact = format!("restored, {}, saved at {}", saved.key, saved.saved_at);
@@ -185,6 +188,7 @@ async fn restored(
         machine,
         control,
         facts,
+        boot,
     };
     connected
         .run(target, cell, parts, Some(saved.about.pid))
@@ -196,6 +200,7 @@ struct Connected {
     machine: Machine,
     control: Control,
     facts: Vec<(String, String)>,
+    boot: Boot,
 }
 
 impl Connected {
@@ -211,6 +216,7 @@ impl Connected {
             machine,
             control,
             facts,
+            boot,
         } = self;
         let network = machine.network();
         let server = server::plan(cell, network.guest(), &parts.binaries);
@@ -255,6 +261,7 @@ impl Connected {
             ended,
             facts,
             restored: runs.is_some(),
+            boot,
             order: None,
             access,
             etcd_metrics,
@@ -288,6 +295,16 @@ fn access(
             url: network.url_from_here(url)?,
         },
     })
+}
+
+/// The machine whose agent has just answered.
+fn came_up(machine: &Machine, restored: bool) -> Boot {
+    let emulator = machine.emulator();
+    Boot {
+        wall: emulator.started().elapsed(),
+        cpu: emulator.cpu_used(),
+        restored,
+    }
 }
 
 /// Waits for the guest's agent, and says what the console shows where it does not come.
