@@ -14,12 +14,7 @@ const SUITE: &str = "footprint";
 const SCENARIO: &str = "cold_start";
 
 /// Records the milestones, and what starting cost in CPU time and memory.
-pub fn record(
-    cluster: &dyn Cluster,
-    sink: &CellSink,
-    ready: &Ready,
-    boot: &PhaseSamples,
-) {
+pub fn record(cluster: &dyn Cluster, sink: &CellSink, ready: &Ready, boot: &PhaseSamples) {
     milestones(cluster, sink, ready, "exec");
     let measure = |name: &str, unit: Unit, value: f64, source: &str| {
         measure(sink, name, unit, value, source);

@@ -160,6 +160,11 @@ pub trait Cluster: Send + Sync {
     fn sampler_share(&self) -> Option<f64> {
         None
     }
+    /// What its machine has available, as the sampler in it and as its emulator tell it at the same time, where there
+    /// are both: two instruments that must agree.
+    fn available_twice(&self) -> BoxFuture<'_, Option<AvailableTwice>> {
+        async { None }.boxed()
+    }
     /// Fresh samplers of it.
     ///
     /// # Errors
@@ -262,6 +267,15 @@ pub struct Counted {
     pub instructions: u64,
     /// Draws of prime candidates that were fixed so far, so that each start does the same work.
     pub fixed_draws: u64,
+}
+
+/// The same quantity by two instruments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AvailableTwice {
+    /// `MemAvailable` as the sampler in the guest read it, bytes.
+    pub sampler: u64,
+    /// `MemAvailable` as the guest's balloon driver told the emulator, bytes.
+    pub emulator: u64,
 }
 
 /// How a machine came up.

@@ -21,7 +21,9 @@ use crate::machine::{Network, Size};
 use crate::sampler::{EmulatorProcess, Sampler};
 use crate::target::common::told;
 use crate::target::native::Holdings;
-use crate::target::{Boot, Cluster, Counted, ExecOutput, Exit, ProcessMemory, Restart, Restarted};
+use crate::target::{
+    AvailableTwice, Boot, Cluster, Counted, ExecOutput, Exit, ProcessMemory, Restart, Restarted,
+};
 use crate::thrash::Thrash;
 
 /// The last lines of the log are fetched within this time, or left in the guest.
@@ -150,6 +152,18 @@ impl Cluster for QemuCluster {
         let pid = life.as_ref().context(GONE)?.machine.emulator().pid();
         samplers.push(Box::new(EmulatorProcess::open(pid)?));
         Ok(samplers)
+    }
+
+    fn available_twice(&self) -> BoxFuture<'_, Option<AvailableTwice>> {
+        async {
+            let life = self.life.read().await;
+            let qmp = life.as_ref()?.machine.emulator().qmp();
+            self.constant
+                .source
+                .beside_balloon(qmp, self.constant.patience)
+                .await
+        }
+        .boxed()
     }
 
     fn processes(&self) -> BoxFuture<'_, Vec<ProcessMemory>> {

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::QemuTarget;
 use crate::guest::{Control, Exec, Hello, Images};
-use crate::machine::{Machine, Network, Size, TimeMode};
+use crate::machine::{Accelerator, Machine, Network, Profile, Size, TimeMode, kvm};
 
 /// A key and a few words for each.
 pub(super) fn facts(
@@ -60,7 +60,11 @@ pub(super) fn facts(
         ),
         (
             "emulator",
-            format!("QEMU {}, TCG", machine.emulator().qmp().version()),
+            format!(
+                "QEMU {}, {}",
+                machine.emulator().qmp().version(),
+                accelerator(profile)
+            ),
         ),
         ("guest kernel", hello.kernel.clone()),
         ("guest", guest),
@@ -71,6 +75,17 @@ pub(super) fn facts(
     .into_iter()
     .chain(etcd)
     .collect()
+}
+
+/// How the guest's instructions are executed, and why so.
+fn accelerator(profile: &Profile) -> String {
+    match (profile.accelerator, kvm()) {
+        (Accelerator::Kvm, _) => {
+            "kvm: the host's own CPU, on which a guest had run before".to_owned()
+        }
+        (Accelerator::Tcg, Err(reason)) => format!("tcg: {reason}"),
+        (Accelerator::Tcg, Ok(())) => "tcg: instructions are counted".to_owned(),
+    }
 }
 
 /// Fixed work for one CPU, by which emulated machines on different hosts can be told apart. Small, for it is done

@@ -65,7 +65,9 @@ const DRAWS: &str = "/run/assay/draws";
 pub(super) async fn fixed_draws(control: &Control) -> u64 {
     let count = control.get(DRAWS, 32).await.unwrap_or_default();
     let count = std::str::from_utf8(&count).ok();
-    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+    count
+        .and_then(|count| count.trim().parse().ok())
+        .unwrap_or(0)
 }
 
 impl Constant {

@@ -164,7 +164,8 @@ pub(super) fn sample_period(time: TimeMode) -> Duration {
 }
 
 /// Words of the kernel's command line.
-pub(super) fn kernel_args(cell: &Cell, time: TimeMode) -> Result<Vec<String>> {
+pub(super) fn kernel_args(target: &QemuTarget, cell: &Cell) -> Result<Vec<String>> {
+    let time = target.time;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .context("failed to read the clock: it stands before 1970")?;
@@ -176,6 +177,7 @@ pub(super) fn kernel_args(cell: &Cell, time: TimeMode) -> Result<Vec<String>> {
         format!("assay.time={}", now.as_secs()),
         format!("assay.period={period}"),
     ];
+    args.extend(target.zram.map(|bytes| format!("assay.zram={bytes}")));
     if time == TimeMode::Counted {
         args.push("assay.draws=fixed".to_owned());
     }
