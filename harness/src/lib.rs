@@ -22,6 +22,7 @@ mod hold;
 pub mod host;
 mod internal;
 pub mod journal;
+pub mod kubectl;
 pub mod machine;
 pub mod net;
 pub mod observer;

@@ -217,9 +217,8 @@ async fn serve(
         },
         ..ready
     };
-    let counted = cluster.counted_since_start().await;
     match cluster.start_unseen() {
-        None => cold_start::record(cluster, sink, &ready, &boot.end(), counted),
+        None => cold_start::record(cluster, sink, &ready, &boot.end()),
         Some(why) => cold_start::skip(cluster, sink, &ready, why),
     }
     if let Err(error) = cluster.served().await {

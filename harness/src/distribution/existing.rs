@@ -30,6 +30,10 @@ impl Distribution for Existing {
         &[]
     }
 
+    fn is_made(&self) -> bool {
+        false
+    }
+
     /// Empty: it runs already.
     fn server(&self, _: &ServerSpec<'_>) -> CommandLine {
         CommandLine {

@@ -184,6 +184,10 @@ pub trait Distribution: Sync {
     fn lacks(&self) -> &'static [&'static str] {
         &[]
     }
+    /// Whether assay makes its clusters, and thereby chooses how many nodes they have.
+    fn is_made(&self) -> bool {
+        true
+    }
     /// The server's command line. The process must stay in the foreground.
     fn server(&self, spec: &ServerSpec<'_>) -> CommandLine;
     /// The command line of an agent, which must wait for its server by itself and stay in the foreground; `None`: it
@@ -203,6 +207,18 @@ pub trait Distribution: Sync {
     fn database_paths(&self, datastore: Datastore) -> &'static [&'static str];
     /// Where etcd's Prometheus metrics are served as seen from here: the only view of its fsyncs.
     fn etcd_metrics(&self, spec: &ServerSpec<'_>) -> Option<String>;
+}
+
+/// What a cluster of this distribution lacks: what the distribution does, and nodes where assay made fewer than two. Of
+/// a cluster that was there nothing is presumed: if it has too few nodes, that is its failure.
+#[must_use]
+pub fn lacks(distribution: &dyn Distribution, shape: Shape, agents: u8) -> Vec<&'static str> {
+    let mut lacks = distribution.lacks().to_vec();
+    let nodes = agents + u8::from(shape == Shape::Node);
+    if distribution.is_made() && nodes < 2 {
+        lacks.push("two-nodes");
+    }
+    lacks
 }
 
 /// The distributions that exist. `auto` is not one: it is a choice between these.

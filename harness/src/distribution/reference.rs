@@ -44,12 +44,19 @@ impl Distribution for Reference {
     /// It runs no controller but those of namespaces, quotas and garbage, and admits pods as they come.
     fn lacks(&self) -> &'static [&'static str] {
         &[
+            "aggregated-discovery",
+            "compaction",
             "disruption-controller",
             "endpoints-controllers",
             "event-fields",
             "limit-ranges",
+            "openapi",
             "pod-validation",
+            "quota-compute",
+            "priority-and-fairness",
+            "server-side-apply",
             "token-mounts",
+            "volume-controllers",
             "workload-controllers",
         ]
     }

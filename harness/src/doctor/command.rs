@@ -98,6 +98,7 @@ async fn look(args: &DoctorArgs) -> anyhow::Result<HostView> {
         disks: disks(),
         now: jiff::Timestamp::now().as_second(),
         arch: std::env::consts::ARCH.to_owned(),
+        kvm: look_for_kvm().await,
         fetch_k3s: fetch_command(args),
     };
     Ok(HostView::of_this(facts))
@@ -115,10 +116,21 @@ pub async fn of_a_place(id: Option<&str>) -> Option<Finding> {
         disks: Vec::new(),
         now: jiff::Timestamp::now().as_second(),
         arch: std::env::consts::ARCH.to_owned(),
+        kvm: match id {
+            "kvm" => look_for_kvm().await,
+            _ => Err("not asked".to_owned()),
+        },
         fetch_k3s: Vec::new(),
     };
     let findings = examine(&HostView::of_this(facts));
     findings.into_iter().find(|finding| finding.id == id)
+}
+
+/// Runs a guest, where the host is of its kind.
+async fn look_for_kvm() -> Result<(), String> {
+    tokio::task::spawn_blocking(crate::machine::kvm)
+        .await
+        .unwrap_or_else(|error| Err(error.to_string()))
 }
 
 fn words(found: &Resolved) -> String {

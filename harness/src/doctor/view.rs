@@ -42,6 +42,8 @@ pub struct Facts {
     pub now: i64,
     /// The machine, in Rust's word for it.
     pub arch: String,
+    /// Whether a guest has run on this host's own CPU, or why none can.
+    pub kvm: Result<(), String>,
     /// The command that fetches K3s.
     pub fetch_k3s: Vec<String>,
 }

@@ -35,6 +35,7 @@ impl MadeUp {
             disks: vec![("/".into(), 20 << 30), ("/home".into(), 10 << 30)],
             now: 1_800_000_000,
             arch: "aarch64".into(),
+            kvm: Ok(()),
             fetch_k3s: vec!["/opt/assay".into(), "fetch".into(), "k3s".into()],
         };
         let variables = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/usr/sbin".to_owned())]);
