@@ -147,7 +147,9 @@ async fn conflicts(cx: &CheckContext) -> CheckResult {
     let named = causes.into_iter().flatten().any(|cause| {
         cause["reason"] == "FieldManagerConflict"
             && cause["field"] == ".data.a"
-            && cause["message"].as_str().is_some_and(|text| text.contains("\"one\""))
+            && cause["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("\"one\""))
     });
     cx.expect(
         "the conflict to name the field .data.a and its manager one",
@@ -223,26 +225,33 @@ async fn refusals(cx: &CheckContext) -> CheckResult {
             .body(object.clone())
     };
     let manager = ("fieldManager", "one");
-    let send = async |request: Request| Ok::<_, harness::check::CheckFault>(cx.api().send(request).await?);
+    let send =
+        async |request: Request| Ok::<_, harness::check::CheckFault>(cx.api().send(request).await?);
     let answer = send(patch(PatchKind::Apply, &[], &object)).await?;
-    cx.expect("an apply without a manager to be refused", refused(&answer), || {
-        answer.summary()
-    })?;
+    cx.expect(
+        "an apply without a manager to be refused",
+        refused(&answer),
+        || answer.summary(),
+    )?;
     let mut managed = object.clone();
     managed["metadata"]["managedFields"] = json!([{"manager": "x", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}}]);
     let answer = send(patch(PatchKind::Apply, &[manager], &managed)).await?;
-    cx.expect("an apply with managedFields to be refused", refused(&answer), || {
-        answer.summary()
-    })?;
+    cx.expect(
+        "an apply with managedFields to be refused",
+        refused(&answer),
+        || answer.summary(),
+    )?;
     let none = all.get(NAME).await?;
     cx.refused("get of what was refused", 404, "NotFound", &none)?;
     let answer = send(patch(PatchKind::Apply, &[manager], &object)).await?;
     cx.status("a sound apply", 201, answer)?;
     let forced = [manager, ("force", "true")];
     let answer = send(patch(PatchKind::Merge, &forced, &object)).await?;
-    cx.expect("a force that is no apply to be refused", refused(&answer), || {
-        answer.summary()
-    })
+    cx.expect(
+        "a force that is no apply to be refused",
+        refused(&answer),
+        || answer.summary(),
+    )
 }
 
 /// 400 or 422: releases differ in which.
