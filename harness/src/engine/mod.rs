@@ -15,6 +15,7 @@ mod pull;
 mod remove;
 pub mod tar;
 mod tools;
+mod upload;
 mod userland;
 
 use std::fmt;
@@ -22,8 +23,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use connect::{Engine, NoEngine, address, look};
-pub use exec::exec;
-pub use image::{Content, architecture, load};
+pub use exec::{EXEC_WITHIN, exec};
+pub use image::{Content, Packed, architecture, load, pack};
 pub use log::follow;
 pub use network::make_network;
 pub use privilege::Privilege;
