@@ -15,6 +15,7 @@ mod pull;
 mod remove;
 pub mod tar;
 mod tools;
+mod ulimits;
 mod upload;
 mod userland;
 
@@ -32,6 +33,7 @@ pub use pull::have;
 pub use remove::remove;
 pub use testcontainers::bollard;
 pub use tools::{Tool, find};
+pub use ulimits::ulimits;
 
 /// The label of everything that assay makes in an engine; its value is the run's id.
 pub const LABEL: &str = "dev.assay.run";

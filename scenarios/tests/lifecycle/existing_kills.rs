@@ -17,6 +17,9 @@ use crate::support::{Sandbox, until};
 /// Objects of somebody else's, in a namespace that is named like assay's and labelled like another run's.
 struct Theirs(Vec<(String, Value)>);
 
+/// As many looks in a row without a change.
+const RESTS: u32 = 3;
+
 const THEIRS: &str = "assay-check-theirs";
 
 impl Theirs {
@@ -58,15 +61,16 @@ impl Theirs {
     }
 }
 
-/// What the server makes by itself in a namespace appears a moment after it.
+/// What the server makes by itself in a namespace appears a moment after it, and a young server makes more.
 fn settled(standing: &Standing) -> BTreeSet<String> {
     let mut before = standing.objects();
+    let mut same = 0;
     until("the cluster is at rest", || {
         std::thread::sleep(Duration::from_secs(1));
         let now = standing.objects();
-        let rests = now == before;
+        same = if now == before { same + 1 } else { 0 };
         before.clone_from(&now);
-        rests.then_some(now)
+        (same == RESTS).then_some(now)
     })
 }
 

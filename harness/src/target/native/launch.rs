@@ -93,6 +93,7 @@ async fn launch(
         data_dir: &data_dir,
         address,
         private_network: private,
+        node_address: None,
         token: None,
         binaries: &cell.binaries,
     };

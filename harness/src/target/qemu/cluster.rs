@@ -10,7 +10,9 @@ use futures::future::BoxFuture;
 use reports::event::BudgetEvidence;
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
 
+use super::agents::AgentMachine;
 use super::evidence::Evidence;
+use super::lan::Lan;
 use super::life::{Constant, Life, instructions, uptime};
 use super::provision::DATA_DIR;
 use super::saved::Order;
@@ -21,7 +23,9 @@ use crate::machine::{Network, Size};
 use crate::sampler::{EmulatorProcess, Sampler};
 use crate::target::common::told;
 use crate::target::native::Holdings;
-use crate::target::{Cluster, Counted, ExecOutput, Exit, ProcessMemory, Restart, Restarted};
+use crate::target::{
+    Agent, Cluster, Counted, ExecOutput, Exit, Link, ProcessMemory, Restart, Restarted,
+};
 use crate::thrash::Thrash;
 
 /// The last lines of the log are fetched within this time, or left in the guest.
@@ -37,6 +41,9 @@ pub(super) struct Running {
     pub restored: bool,
     /// That its state is to be saved once it is ready.
     pub order: Option<Order>,
+    pub agents: Vec<AgentMachine>,
+    /// The nodes' network, where there are agents.
+    pub lan: Option<Lan>,
     pub access: Access,
     pub etcd_metrics: Option<String>,
     pub command: CommandLine,
@@ -53,6 +60,8 @@ pub(super) struct QemuCluster {
     facts: Vec<(String, String)>,
     restored: bool,
     order: Option<Order>,
+    agents: Vec<AgentMachine>,
+    lan: Option<Lan>,
     access: Access,
     etcd_metrics: Option<String>,
     command: CommandLine,
@@ -77,6 +86,8 @@ impl QemuCluster {
             facts: running.facts,
             restored: running.restored,
             order: running.order,
+            agents: running.agents,
+            lan: running.lan,
             access: running.access,
             etcd_metrics: running.etcd_metrics,
             command: running.command,
@@ -119,6 +130,21 @@ impl Cluster for QemuCluster {
 
     fn facts(&self) -> Vec<(String, String)> {
         self.facts.clone()
+    }
+
+    fn agents(&self) -> Vec<Agent> {
+        self.agents.iter().map(AgentMachine::told).collect()
+    }
+
+    fn set_link<'a>(&'a self, agent: &'a str, link: Link) -> BoxFuture<'a, anyhow::Result<()>> {
+        async move {
+            let mut agents = self.agents.iter();
+            let found = agents.find(|one| one.name() == agent);
+            let found = found.with_context(|| format!("failed to find an agent {agent}"))?;
+            let lan = self.lan.as_ref().context("the cell has no agents")?;
+            found.set_link(lan, link).await
+        }
+        .boxed()
     }
 
     fn disk_usage<'a>(
@@ -285,6 +311,10 @@ impl Cluster for QemuCluster {
         async move {
             let this = *self;
             let mut stayed = Vec::new();
+            // The agents first: each would only complain of a server that is gone.
+            for agent in this.agents {
+                stayed.extend(agent.end().await);
+            }
             if let Some(life) = this.life.into_inner() {
                 life.watcher.abort();
                 // A silent guest keeps its last lines.
