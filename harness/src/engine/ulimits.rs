@@ -21,7 +21,12 @@ fn own() -> Vec<ResourcesUlimits> {
     [("nofile", Resource::Nofile), ("nproc", Resource::Nproc)]
         .into_iter()
         .map(|(name, resource)| {
-            let most = getrlimit(resource).maximum;
+            let own = getrlimit(resource).maximum;
+            let most = match resource {
+                // Podman lowers its own to this.
+                Resource::Nproc => own.into_iter().chain(pid_max()).min(),
+                _ => own,
+            };
             let most = most.map_or(-1, |most| i64::try_from(most).unwrap_or(i64::MAX));
             ResourcesUlimits {
                 name: Some(name.to_owned()),
@@ -30,6 +35,12 @@ fn own() -> Vec<ResourcesUlimits> {
             }
         })
         .collect()
+}
+
+/// No more processes than this are there at once (proc_sys_kernel(5)).
+fn pid_max() -> Option<u64> {
+    let text = fs_err::read_to_string("/proc/sys/kernel/pid_max").ok()?;
+    text.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ mod life;
 mod observed;
 mod probe;
 mod specimen;
+#[path = "../support/mod.rs"]
+mod support;
 mod sweeping;
 
 use std::process::ExitCode;

@@ -21,7 +21,7 @@ use super::parts::{Parts, kernel_args};
 use super::provision::{CONTROL_PORT, DATA_DIR, SAMPLES_PORT, SERVER_LOG, agent};
 use super::samplers::Source;
 use super::server;
-use crate::cell::Cell;
+use crate::cell::{Cell, Shape};
 use crate::distribution::AgentSpec;
 use crate::guest::{Control, Samples};
 use crate::machine::{Machine, MachineSpec, NetworkRequest, Surroundings};
@@ -111,7 +111,9 @@ async fn one(joining: &Joining<'_>, nth: u8, name: String) -> Result<AgentMachin
     let (control, _) = agent(&machine, target.patience()).await?;
     seat.take(&control).await?;
     server::make_folder(&control).await?;
-    node::prepare(&control, &machine.spec().folder, &seat.pods()).await?;
+    if cell.shape == Shape::Node {
+        node::prepare(&control, &machine.spec().folder, &seat.pods()).await?;
+    }
     let spec = AgentSpec {
         name: &name,
         env: &cell.env,
