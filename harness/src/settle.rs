@@ -30,9 +30,8 @@ pub async fn settle(
     cancel: &Cancel,
 ) -> Result<(), Unsettled> {
     let settling = async {
-        let counted = cluster.counted_since_start().await;
         match cluster.start_unseen() {
-            None => cold_start::record(cluster, sink, ready, &boot.end(), counted),
+            None => cold_start::record(cluster, sink, ready, &boot.end()),
             Some(why) => cold_start::skip(cluster, sink, ready, why),
         }
         if let Err(error) = cluster.served().await {

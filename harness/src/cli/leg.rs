@@ -180,7 +180,7 @@ async fn one(
     })
 }
 
-fn kind(name: &str) -> Result<&'static TargetKind, CommandError> {
+pub(super) fn kind(name: &str) -> Result<&'static TargetKind, CommandError> {
     TARGETS
         .iter()
         .find(|kind| kind.name == name)

@@ -35,7 +35,7 @@ enum Command {
     /// List suites, scenarios and checks.
     List(list::Args),
     /// Show that each check can fail: run it under each defect that it says it notices.
-    Mutants(mutants::Args),
+    Mutants(Box<mutants::Args>),
     /// What this host offers, what is missing, and the command that installs it.
     Doctor(crate::doctor::args::DoctorArgs),
     /// Judge and render an earlier run again.
@@ -121,7 +121,7 @@ fn state_dir() -> Result<crate::scope::StateDir, CommandError> {
 async fn run(cli: Cli, suites: &'static [Suite]) -> Result<ExitCode, CommandError> {
     match cli.command {
         Command::Suite(args) => suite::run(*args, suites).await,
-        Command::Mutants(args) => mutants::run(args, suites).await,
+        Command::Mutants(args) => mutants::run(*args, suites).await,
         Command::List(args) => list::run(&args, suites),
         Command::Doctor(args) => {
             let able = crate::doctor::run_doctor(&args).await.map_err(artifact)? == 0;

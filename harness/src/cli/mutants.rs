@@ -7,30 +7,34 @@ use std::time::Duration;
 
 use reports::ExitCode;
 use reports::budget::Budget;
+use reports::mutants::MutantMatrix;
 
-use super::CommandError;
 use super::resolve::{self, Chosen};
+use super::{CommandError, leg};
 use crate::artifact::args::{EtcdArgs, K3sArgs};
 use crate::cancel::Cancel;
 use crate::cell::{Cell, Shape};
-use crate::check::mutants::{MutantMatrix, run_mutants};
+use crate::check::mutants::run_mutants;
 use crate::check::{Check, Limits, Offer, RunOptions};
+use crate::distribution::lacks;
 use crate::ready;
 use crate::run_dir::RunDir;
 use crate::scenario::Access;
 use crate::scope::{Scope, StateDir};
 use crate::suite::{Suite, select};
-use crate::target::native::NativeTarget;
-use crate::target::{Cluster, Target};
+use crate::target::{Cluster, TargetArgs};
 
 /// A server may take that long to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(180);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// auto, k3s or reference.
-    #[arg(long, default_value = "reference")]
-    distribution: String,
+    /// Where the cluster is made: native, docker, qemu, or existing for one that is there already.
+    #[arg(long, default_value = "native")]
+    target: String,
+    /// auto, k3s or reference; told by the cluster itself where it is there already.
+    #[arg(long)]
+    distribution: Option<String>,
     /// Only checks whose id or title holds this text.
     #[arg(long)]
     filter: Option<String>,
@@ -47,6 +51,8 @@ pub(super) struct Args {
     k3s: K3sArgs,
     #[command(flatten)]
     etcd: EtcdArgs,
+    #[command(flatten)]
+    places: TargetArgs,
 }
 
 pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode, CommandError> {
@@ -60,31 +66,42 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
             "the filter selects no check; `assay list` shows them all".into(),
         ));
     }
-    let chosen = resolve::distribution(
-        &args.distribution,
-        &args.k3s,
-        &args.etcd,
-        false,
-        &NativeTarget::OWN,
-    )
-    .await?;
+    let target = (leg::kind(&args.target)?.open)(&args.places).map_err(CommandError::Usage)?;
+    let distribution = match (&args.distribution, target.name()) {
+        (Some(name), _) => name,
+        (None, "native") => "reference",
+        (None, _) => "auto",
+    };
+    let chosen =
+        resolve::distribution(distribution, &args.k3s, &args.etcd, false, target.as_ref()).await?;
     let state = super::state_dir()?;
     let dir =
         RunDir::create(&args.out).map_err(|error| CommandError::Usage(format!("{error:#}")))?;
     let (_signals, cancel) = Cancel::on_signals().map_err(anyhow::Error::from)?;
     let scope = Scope::open(state.root(), dir.id())?;
-    let cell = cell(&chosen, &dir, &state)?;
-    let cluster = NativeTarget::OWN
+    let cell = cell(&chosen, target.name(), &dir, &state)?;
+    let cluster = target
         .provision(&cell, &scope)
         .await
         .map_err(|error| CommandError::Errored(error.to_string()))?;
-    let matrix = matrix(cluster.as_ref(), &cell, &dir, &checks, &args, &cancel).await;
+    let matrix = matrix(
+        cluster.as_ref(),
+        &cell,
+        &dir,
+        &checks,
+        &args,
+        &cancel,
+        target.patience(),
+    )
+    .await;
     let leftovers = cluster.destroy().await;
     scope.close();
-    let matrix = matrix.map_err(|error| CommandError::Errored(format!("{error:#}")))?;
-    let text = matrix.render();
-    fs_err::write(dir.path().join("mutants.txt"), &text).map_err(anyhow::Error::from)?;
-    crate::output::stdout(&text);
+    let mut matrix = matrix.map_err(|error| CommandError::Errored(format!("{error:#}")))?;
+    matrix.distribution = chosen.distribution.name().to_owned();
+    write(&dir, &matrix)?;
+    crate::output::stdout(matrix.text());
+    let page = dir.path().join("mutants.html");
+    crate::output::stdout(format_args!("report: {}\n", page.display()));
     for leftover in &leftovers {
         crate::output::stdout(format_args!("remains {leftover}\n"));
     }
@@ -99,8 +116,26 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
     })
 }
 
-fn cell(chosen: &Chosen, dir: &RunDir, state: &StateDir) -> Result<Cell, CommandError> {
-    let id = format!("native-{}-mutants", chosen.distribution.name());
+/// The matrix for programs, for a browser, and as a table for a repository.
+fn write(dir: &RunDir, matrix: &MutantMatrix) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(matrix)?;
+    for (name, content) in [
+        ("mutants.json", json),
+        ("mutants.html", matrix.html()),
+        ("mutants.md", matrix.markdown()),
+    ] {
+        fs_err::write(dir.path().join(name), content)?;
+    }
+    Ok(())
+}
+
+fn cell(
+    chosen: &Chosen,
+    target: &str,
+    dir: &RunDir,
+    state: &StateDir,
+) -> Result<Cell, CommandError> {
+    let id = format!("{target}-{}-mutants", chosen.distribution.name());
     Ok(Cell {
         distribution: chosen.distribution,
         datastore: chosen.distribution.datastores()[0],
@@ -123,19 +158,20 @@ async fn matrix(
     checks: &[&'static Check],
     args: &Args,
     cancel: &Cancel,
+    patience: u32,
 ) -> anyhow::Result<MutantMatrix> {
     let last_seen = Mutex::new(String::new());
     let waited = ready::wait(
         cluster,
-        cell.distribution.ready_when(),
+        cell.distribution.ready_when(cell.shape),
         dir.id(),
         &last_seen,
     );
     let ready = tokio::select! {
         () = cancel.cancelled() => anyhow::bail!("interrupted while the server started"),
         exit = cluster.ended() => anyhow::bail!("the server ended before it was ready: {exit:?}; see {}", cluster.log().display()),
-        waited = tokio::time::timeout(READY_WITHIN, waited) => {
-            waited.map_err(|_| anyhow::anyhow!("the server was not ready within {READY_WITHIN:?}; see {}", cluster.log().display()))??
+        waited = tokio::time::timeout(READY_WITHIN * patience, waited) => {
+            waited.map_err(|_| anyhow::anyhow!("the server was not ready within {:?}; see {}", READY_WITHIN * patience, cluster.log().display()))??
         }
     };
     let Access::Kubernetes(api) = &ready.access else {
@@ -144,11 +180,14 @@ async fn matrix(
             cell.distribution.name()
         );
     };
-    let offer = Arc::new(Offer::discover(api, cell.distribution.lacks()).await?);
+    let offer =
+        Arc::new(Offer::discover(api, &lacks(cell.distribution, cell.shape, cell.agents)).await?);
     let limits = Limits {
         patience: Duration::from_secs(args.patience),
         ..Limits::default()
-    };
+    }
+    .stretched(patience);
+    let version = offer.version.clone();
     let options = RunOptions {
         jobs: usize::from(args.jobs),
         limits,
@@ -156,7 +195,7 @@ async fn matrix(
         cancel: cancel.receiver(),
     };
     tokio::select! {
-        matrix = run_mutants(checks, api, &options) => Ok(matrix),
+        matrix = run_mutants(checks, api, &options) => Ok(MutantMatrix { version, ..matrix }),
         exit = cluster.ended() => anyhow::bail!("the server ended while it was checked: {exit:?}; see {}", cluster.log().display()),
     }
 }

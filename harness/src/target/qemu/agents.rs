@@ -168,7 +168,7 @@ async fn boot(joining: &Joining<'_>, nth: u8, seat: Seat) -> Result<Machine> {
         size: parts.size,
         kernel: parts.images.kernel.clone(),
         initramfs: parts.images.initramfs.clone(),
-        kernel_args: kernel_args(cell, target.time)?,
+        kernel_args: kernel_args(target, cell)?,
         disks: parts.disks(&folder)?,
         nics: vec![joining.lan.nic(seat)],
         ports: vec![CONTROL_PORT, SAMPLES_PORT],

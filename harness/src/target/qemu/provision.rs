@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::QemuTarget;
 use super::agents::{self, Joining};
+use super::booted::{Up, came_up, check_zram, come_up};
 use super::cluster::{QemuCluster, Running};
 use super::facts::{calibrate, facts};
 use super::follow::{self, LogFollower};
@@ -27,13 +28,13 @@ use crate::scope::Scope;
 use crate::target::common::make_work_folder;
 use crate::target::docker::{pods, token};
 use crate::target::native::Holdings;
-use crate::target::{Cluster, ProvisionError, Target};
+use crate::target::{Boot, Cluster, ProvisionError, Target};
 use crate::text;
 
 /// From the emulator's start to the agent's first answer: 1.5 s on a quiet host.
-const AGENT_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const AGENT_WITHIN: Duration = Duration::from_secs(30);
 /// Ports of the guest that are reached from here: API server, etcd's clients, its metrics.
-const PORTS: [u16; 3] = [6443, 2379, 2381];
+pub(super) const PORTS: [u16; 3] = [6443, 2379, 2381];
 /// Names of the virtio-serial ports.
 pub(super) const CONTROL_PORT: &str = "assay.ctl";
 pub(super) const SAMPLES_PORT: &str = "assay.samples";
@@ -82,7 +83,7 @@ async fn launch(
         size: parts.size,
         kernel: parts.images.kernel.clone(),
         initramfs: parts.images.initramfs.clone(),
-        kernel_args: kernel_args(cell, target.time)?,
+        kernel_args: kernel_args(target, cell)?,
         disks: parts.disks(&cell.work)?,
         nics: nic.into_iter().collect(),
         ports: vec![CONTROL_PORT, SAMPLES_PORT],
@@ -118,7 +119,16 @@ async fn launch(
     });
     let seat = lan.as_ref().map(|lan| lan.seat(0));
     let joined = joined.as_ref().zip(seat);
-    let mut running = booted(target, cell, spec, parts, surroundings, joined).await?;
+    let mut running = booted(
+        target,
+        cell,
+        spec,
+        parts,
+        surroundings,
+        order.as_ref(),
+        joined,
+    )
+    .await?;
     if let (Some(lan), Some((Joined { token, .. }, _))) = (lan, joined) {
         let joining = Joining {
             target,
@@ -149,15 +159,16 @@ async fn booted(
     spec: MachineSpec,
     parts: &Parts,
     surroundings: Surroundings,
+    order: Option<&Order>,
     joined: Option<(&Joined, Seat)>,
 ) -> Result<Running> {
-    let request = NetworkRequest {
-        tap: may_use_tap(),
-        subnet: None,
-        ports: PORTS.to_vec(),
-    };
-    let machine = Machine::boot(spec, &request, surroundings).await?;
-    let (control, hello) = agent(&machine, target.patience()).await?;
+    let Up {
+        machine,
+        control,
+        hello,
+        boot,
+        fact,
+    } = come_up(target, cell, spec, surroundings, order).await?;
     if let Some((_, seat)) = joined {
         seat.take(&control).await?;
     }
@@ -166,11 +177,16 @@ async fn booted(
         node::prepare(&control, &cell.work, &pods(0)).await?;
     }
     let mut facts = facts(target, &machine, &hello, &parts.images);
+    facts.extend(fact);
+    if let Some(bytes) = target.zram {
+        facts.push(check_zram(&control, bytes).await?);
+    }
     facts.push(("calibration".to_owned(), calibrate(&control).await?));
     let connected = Connected {
         machine,
         control,
         facts,
+        boot,
     };
     connected.run(target, cell, parts, joined, None).await
 }
@@ -206,6 +222,7 @@ async fn restored(
         .resume_incoming(AGENT_WITHIN * target.patience())
         .await?;
     let (control, hello) = agent(&machine, target.patience()).await?;
+    let boot = came_up(&machine, true);
     saved.check(&control, &hello).await?;
     let mut facts = facts(target, &machine, &hello, &parts.images);
     let fact = format!("restored, {}, saved at {}", saved.key, saved.saved_at);
@@ -214,6 +231,7 @@ async fn restored(
         machine,
         control,
         facts,
+        boot,
     };
     connected
         .run(target, cell, parts, None, Some(saved.about.pid))
@@ -225,6 +243,7 @@ struct Connected {
     machine: Machine,
     control: Control,
     facts: Vec<(String, String)>,
+    boot: Boot,
 }
 
 impl Connected {
@@ -241,6 +260,7 @@ impl Connected {
             machine,
             control,
             facts,
+            boot,
         } = self;
         let network = machine.network();
         let server = server::plan(
@@ -291,6 +311,7 @@ impl Connected {
             ended,
             facts,
             restored: runs.is_some(),
+            boot,
             order: None,
             agents: Vec::new(),
             lan: None,
