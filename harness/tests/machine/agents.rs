@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use harness::cell::Cell;
+use harness::cell::{Cell, Shape};
 use harness::distribution::{
     Access, AgentSpec, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec,
     Surface,
@@ -67,7 +67,7 @@ impl Distribution for Shells {
             url: "http://10.0.2.15:2379".to_owned(),
         }
     }
-    fn ready_when(&self) -> &'static [ReadyWhen] {
+    fn ready_when(&self, _: Shape) -> &'static [ReadyWhen] {
         &[]
     }
     fn database_paths(&self, _: Datastore) -> &'static [&'static str] {
