@@ -11,6 +11,7 @@ pub mod cgroup;
 pub mod check;
 pub mod cli;
 pub mod cold_start;
+mod control_plane;
 pub mod display;
 pub mod distribution;
 pub mod doctor;

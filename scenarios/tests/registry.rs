@@ -6,17 +6,20 @@ use std::path::Path;
 use scenarios::conformance::{AREAS, checks};
 
 /// Files of the folder that are no area.
-const HELPERS: [&str; 10] = [
+const HELPERS: [&str; 13] = [
     "mod",
     "cli",
     "compaction",
+    "crud",
     "custom",
     "explain",
     "kinds",
     "openapiv3",
+    "quota_status",
     "status",
     "steps",
     "walk",
+    "ways",
 ];
 
 #[test]

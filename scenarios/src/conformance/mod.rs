@@ -10,6 +10,12 @@
 //! claimed of it.
 
 mod access;
+mod addresses;
+mod batch;
+mod certificates;
+mod configmap;
+mod crd;
+mod crud;
 mod aggregated;
 mod apply;
 mod batch;
@@ -20,8 +26,10 @@ mod crd;
 mod custom;
 mod discovery;
 mod disruption;
+mod dra;
 mod endpoints;
 mod event;
+mod flowcontrol;
 mod explain;
 mod fairness;
 mod fieldvalidation;
@@ -32,8 +40,10 @@ mod kubectl;
 mod lease;
 mod limitrange;
 mod list;
+mod migration;
 mod namespace;
 mod network;
+mod nodes;
 mod object;
 mod openapi;
 mod openapiv3;
@@ -41,6 +51,7 @@ mod patch;
 mod pod;
 mod podtemplate;
 mod quota;
+mod quota_status;
 mod runtimeclass;
 mod secret;
 mod service;
@@ -50,8 +61,10 @@ mod steps;
 mod storage;
 mod table;
 mod version;
+mod volumes;
 mod walk;
 mod watchers;
+mod ways;
 mod workload;
 
 use harness::check::Check;
@@ -72,12 +85,20 @@ pub const AREAS: &[Area] = &[
         checks: access::CHECKS,
     },
     Area {
+        name: "addresses",
+        checks: addresses::CHECKS,
+    },
+    Area {
         name: "apply",
         checks: apply::CHECKS,
     },
     Area {
         name: "batch",
         checks: batch::CHECKS,
+    },
+    Area {
+        name: "certificates",
+        checks: certificates::CHECKS,
     },
     Area {
         name: "configmap",
@@ -92,12 +113,20 @@ pub const AREAS: &[Area] = &[
         checks: disruption::CHECKS,
     },
     Area {
+        name: "dra",
+        checks: dra::CHECKS,
+    },
+    Area {
         name: "endpoints",
         checks: endpoints::CHECKS,
     },
     Area {
         name: "event",
         checks: event::CHECKS,
+    },
+    Area {
+        name: "flowcontrol",
+        checks: flowcontrol::CHECKS,
     },
     Area {
         name: "fairness",
@@ -124,12 +153,20 @@ pub const AREAS: &[Area] = &[
         checks: list::CHECKS,
     },
     Area {
+        name: "migration",
+        checks: migration::CHECKS,
+    },
+    Area {
         name: "namespace",
         checks: namespace::CHECKS,
     },
     Area {
         name: "network",
         checks: network::CHECKS,
+    },
+    Area {
+        name: "nodes",
+        checks: nodes::CHECKS,
     },
     Area {
         name: "object",
@@ -178,6 +215,10 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "version",
         checks: version::CHECKS,
+    },
+    Area {
+        name: "volumes",
+        checks: volumes::CHECKS,
     },
     Area {
         name: "watchers",

@@ -9,6 +9,7 @@ mod discovery;
 mod layer;
 mod list;
 mod metadata;
+mod patch;
 mod openapi;
 mod review;
 mod shape;
@@ -32,6 +33,7 @@ pub mod families {
     pub use super::discovery::*;
     pub use super::list::*;
     pub use super::metadata::*;
+    pub use super::patch::*;
     pub use super::openapi::*;
     pub use super::review::*;
     pub use super::shape::*;
@@ -127,6 +129,7 @@ pub fn all() -> Vec<Mutant> {
         discovery::ALL,
         list::ALL,
         metadata::ALL,
+        patch::ALL,
         openapi::ALL,
         review::ALL,
         shape::ALL,
