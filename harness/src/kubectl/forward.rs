@@ -37,10 +37,18 @@ pub(super) async fn forward(way: &Way, incoming: http::Request<Incoming>) -> Ans
         return refusal(403, "Forbidden", "only GET /api passes here");
     }
     if parts.headers.contains_key(UPGRADE) || parts.uri.path().contains('%') {
-        return refusal(501, "NotImplemented", "neither upgrades nor escaped paths pass here");
+        return refusal(
+            501,
+            "NotImplemented",
+            "neither upgrades nor escaped paths pass here",
+        );
     }
     let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await else {
-        return refusal(413, "RequestEntityTooLarge", "the body is too long or broke off");
+        return refusal(
+            413,
+            "RequestEntityTooLarge",
+            "the body is too long or broke off",
+        );
     };
     let query = parts.uri.query().unwrap_or_default();
     let request = request(&parts, query).and_then(|request| with_body(request, body.to_bytes()));
@@ -104,7 +112,8 @@ fn with_body(mut request: Request, body: Bytes) -> Result<Request, &'static str>
 /// What kubectl makes outside of namespaces is entered before it is made; the rest goes with its namespace.
 fn enter(api: &Api, request: &Request) {
     if let Some(path) = made(request, request.body.as_ref()) {
-        api.ledger().enter(path, request.path == "/api/v1/namespaces");
+        api.ledger()
+            .enter(path, request.path == "/api/v1/namespaces");
     }
 }
 
@@ -114,7 +123,8 @@ fn entered(api: &Api, request: &Request, response: &Response) {
         Some(path) if response.status == 409 => api.ledger().leave(&path),
         None if response.is_success() => {
             if let Some(path) = made(request, Some(&response.body)) {
-                api.ledger().enter(path, request.path == "/api/v1/namespaces");
+                api.ledger()
+                    .enter(path, request.path == "/api/v1/namespaces");
             }
         }
         _ => {}
@@ -153,9 +163,10 @@ fn streamed(watch: Watch) -> Answer {
         }
     });
     let mut answer = http::Response::new(UnsyncBoxBody::new(StreamBody::new(events)));
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    answer.headers_mut().insert(
+        CONTENT_TYPE,
+        http::HeaderValue::from_static("application/json"),
+    );
     answer
 }
 
@@ -164,7 +175,14 @@ fn whole(response: Response) -> Answer {
     let mut answer = http::Response::new(Full::new(Bytes::from(response.bytes)).boxed_unsync());
     *answer.status_mut() =
         http::StatusCode::from_u16(response.status).unwrap_or(http::StatusCode::BAD_GATEWAY);
-    let own = ["connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"];
+    let own = [
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "transfer-encoding",
+        "upgrade",
+    ];
     for (name, value) in &response.headers {
         if !own.contains(&name.as_str()) {
             answer.headers_mut().append(name.clone(), value.clone());
@@ -181,9 +199,10 @@ fn refusal(code: u16, reason: &str, message: &str) -> Answer {
     });
     let mut response = Response::new(code, HeaderMap::new(), Vec::new());
     response.set_body(body);
-    response
-        .headers
-        .insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response.headers.insert(
+        CONTENT_TYPE,
+        http::HeaderValue::from_static("application/json"),
+    );
     whole(response)
 }
 
@@ -222,7 +241,10 @@ mod tests {
     fn only_what_is_made_outside_of_namespaces_is_entered() {
         let object = json!({"metadata": {"name": "a"}});
         let made = |path: &str, query: &[(&str, &str)]| {
-            made(&Request::new(Method::POST, path).query(query), Some(&object))
+            made(
+                &Request::new(Method::POST, path).query(query),
+                Some(&object),
+            )
         };
         assert_eq!(
             made("/api/v1/namespaces", &[]).as_deref(),

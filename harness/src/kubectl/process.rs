@@ -255,7 +255,9 @@ mod tests {
             kubeconfig: Path::new("/none"),
             goes_on: true,
         };
-        let child = launch.spawn(&["-c", "cat; echo $HOME >&2; exit 7"]).unwrap();
+        let child = launch
+            .spawn(&["-c", "cat; echo $HOME >&2; exit 7"])
+            .unwrap();
         let output = finish(child, Some("hello"), Duration::from_secs(30))
             .await
             .unwrap();

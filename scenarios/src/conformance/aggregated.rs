@@ -79,10 +79,7 @@ pub const CHECKS: &[Check] = &[
 
 /// The groups of `/api` or `/apis` in the aggregated form.
 async fn groups(cx: &CheckContext, path: &str, accept: &str) -> CheckResult<Vec<Value>> {
-    let answer = cx
-        .api()
-        .send(Request::get(path).accept(accept))
-        .await?;
+    let answer = cx.api().send(Request::get(path).accept(accept)).await?;
     let media = answer.header("content-type").to_owned();
     let list = cx.status(path, 200, answer)?;
     let told = (
@@ -109,15 +106,19 @@ async fn groups(cx: &CheckContext, path: &str, accept: &str) -> CheckResult<Vec<
 
 /// One version's resources; `None` where the version is not listed.
 fn resources<'g>(groups: &'g [Value], group_version: &str) -> Option<Vec<&'g Value>> {
-    let (group, version) = group_version
-        .split_once('/')
-        .unwrap_or(("", group_version));
+    let (group, version) = group_version.split_once('/').unwrap_or(("", group_version));
     let group = groups
         .iter()
         .find(|one| one["metadata"]["name"].as_str().unwrap_or_default() == group)?;
     let versions = group["versions"].as_array()?;
     let version = versions.iter().find(|one| one["version"] == version)?;
-    Some(version["resources"].as_array().into_iter().flatten().collect())
+    Some(
+        version["resources"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .collect(),
+    )
 }
 
 fn lists(groups: &[Value], group_version: &str, plural: &str) -> bool {

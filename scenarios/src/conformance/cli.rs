@@ -60,7 +60,9 @@ impl<'c> Cli<'c> {
     pub(crate) async fn ok(&self, args: &[&str], input: Option<&str>) -> CheckResult<String> {
         let output = self.run(args, input).await?;
         self.cx
-            .expect(&self.succeeds(args), output.code == Some(0), || shown(&output))?;
+            .expect(&self.succeeds(args), output.code == Some(0), || {
+                shown(&output)
+            })?;
         Ok(output.stdout)
     }
 
@@ -140,7 +142,8 @@ pub(crate) async fn fetch(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     path: &str,
 ) -> std::io::Result<(u16, String)> {
-    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(ANSWER_LIMIT).read_to_end(&mut answer).await?;

@@ -27,13 +27,19 @@ const AT_ONCE: usize = 16;
 fn chunk(cx: &CheckContext, list: &Value, from: usize) -> CheckResult<(String, Option<String>)> {
     let names = list["items"].as_array().into_iter().flatten();
     let names = names.map(harness::check::name).collect::<Vec<_>>();
-    let expected = (from..TEMPLATES.min(from + CHUNK)).map(named).collect::<Vec<_>>();
+    let expected = (from..TEMPLATES.min(from + CHUNK))
+        .map(named)
+        .collect::<Vec<_>>();
     cx.expect_eq(&format!("names from {from} on"), expected, names)?;
     let token = list["metadata"]["continue"].as_str().unwrap_or_default();
     let remaining = list["metadata"]["remainingItemCount"].clone();
     let left = TEMPLATES.saturating_sub(from + CHUNK);
     let expected = if left > 0 { json!(left) } else { Value::Null };
-    cx.expect_eq(&format!("remainingItemCount from {from} on"), expected, remaining)?;
+    cx.expect_eq(
+        &format!("remainingItemCount from {from} on"),
+        expected,
+        remaining,
+    )?;
     cx.expect(
         &format!("a continue token exactly while items remain ({left})"),
         token.is_empty() == (left == 0),
@@ -79,7 +85,11 @@ pub(crate) async fn continues(cx: &CheckContext) -> CheckResult {
             // Until then it shows the first chunk's moment.
             let list = cx.status("the second chunk", 200, answer)?;
             let (version, _) = chunk(cx, &list, CHUNK)?;
-            cx.expect_eq("its resourceVersion", first_version.as_str(), version.as_str())?;
+            cx.expect_eq(
+                "its resourceVersion",
+                first_version.as_str(),
+                version.as_str(),
+            )?;
             Ok(Seen::Not("it is still honoured".to_owned()))
         })
         .await?;

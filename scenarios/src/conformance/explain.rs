@@ -70,7 +70,8 @@ pub(crate) async fn with_schema(cx: &CheckContext) -> CheckResult {
 
     let wrong = books(json!({"name": "a", "mood": "Unheard"}));
     let texts = [r#"Unsupported value: "Unheard""#];
-    cli.fails(&["create", "-f", "-"], Some(&wrong), &texts).await?;
+    cli.fails(&["create", "-f", "-"], Some(&wrong), &texts)
+        .await?;
     // Older servers leave it to kubectl to refuse these two, newer ones refuse them themselves and in other words.
     let unknown = object(&custom, json!({"spec": {"foo": true}}));
     let unknown_texts = [r#"unknown field "foo""#, r#"unknown field "spec.foo""#];
@@ -90,24 +91,49 @@ pub(crate) async fn with_schema(cx: &CheckContext) -> CheckResult {
         cli.prints(&["explain", &what], texts).await
     };
     let root = [
-        "DESCRIPTION:", "Shelf for checks", "FIELDS:", "apiVersion", "<string>",
-        "APIVersion defines", "spec", "<Object>", "What is wanted of the shelf",
+        "DESCRIPTION:",
+        "Shelf for checks",
+        "FIELDS:",
+        "apiVersion",
+        "<string>",
+        "APIVersion defines",
+        "spec",
+        "<Object>",
+        "What is wanted of the shelf",
     ];
     explain("", &root).await?;
     let metadata = [
-        "DESCRIPTION:", "Standard object's metadata", "FIELDS:", "creationTimestamp", "<string>",
+        "DESCRIPTION:",
+        "Standard object's metadata",
+        "FIELDS:",
+        "creationTimestamp",
+        "<string>",
         "CreationTimestamp is a timestamp",
     ];
     explain(".metadata", &metadata).await?;
     let spec = [
-        "DESCRIPTION:", "What is wanted of the shelf", "FIELDS:", "books", "<[]Object>",
+        "DESCRIPTION:",
+        "What is wanted of the shelf",
+        "FIELDS:",
+        "books",
+        "<[]Object>",
         "List of books and their states",
     ];
     explain(".spec", &spec).await?;
     // `FIELD:` or, from older versions, `RESOURCE:`.
     let books = [
-        ":", "books", "<[]Object>", "DESCRIPTION:", "List of books and their states", "FIELDS:",
-        "marks", "<[]string>", "List of marks", "name", "<string>", "Name of the book",
+        ":",
+        "books",
+        "<[]Object>",
+        "DESCRIPTION:",
+        "List of books and their states",
+        "FIELDS:",
+        "marks",
+        "<[]string>",
+        "List of marks",
+        "name",
+        "<string>",
+        "Name of the book",
     ];
     explain(".spec.books", &books).await?;
     let none = format!("{}.spec.books2", custom.plural);

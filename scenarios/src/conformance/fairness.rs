@@ -53,9 +53,10 @@ const fn flows(group_version: &'static str) -> Resource {
 
 /// FlowSchemas and priority levels in the newest version that is served.
 fn served(cx: &CheckContext) -> CheckResult<(Collection, Collection)> {
-    let offered = FLOWS
-        .into_iter()
-        .find(|one| cx.offer().meets(Requirement::Resource(one.group_version, one.plural)));
+    let offered = FLOWS.into_iter().find(|one| {
+        cx.offer()
+            .meets(Requirement::Resource(one.group_version, one.plural))
+    });
     let Some(flows) = offered else {
         return Err(CheckFault::Skipped(
             "the server does not offer: resource flowschemas".to_owned(),
@@ -134,15 +135,18 @@ async fn effect(cx: &CheckContext) -> CheckResult {
         Ok::<_, CheckFault>(answer)
     };
     let answer = cx
-        .wait(&format!("a request of {user} to be served under {own}"), || async {
-            let answer = ask().await?;
-            let told = answer.header(FLOW).to_owned();
-            Ok(if told == uid {
-                Seen::Done(answer)
-            } else {
-                Seen::Not(format!("{FLOW}: {told:?}, status {}", answer.status))
-            })
-        })
+        .wait(
+            &format!("a request of {user} to be served under {own}"),
+            || async {
+                let answer = ask().await?;
+                let told = answer.header(FLOW).to_owned();
+                Ok(if told == uid {
+                    Seen::Done(answer)
+                } else {
+                    Seen::Not(format!("{FLOW}: {told:?}, status {}", answer.status))
+                })
+            },
+        )
         .await?;
     let level = by_uid(cx, &levels, LEVEL, &answer).await?;
     cx.expect_eq("its priority level", "catch-all", name(&level))?;

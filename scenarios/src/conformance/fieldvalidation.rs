@@ -131,10 +131,7 @@ fn deployment(metadata: &str, spec: &str) -> String {
 }
 
 async fn typed(cx: &CheckContext) -> CheckResult {
-    let body = deployment(
-        "",
-        r#""unknownField": "x", "replicas": 2, "replicas": 3,"#,
-    );
+    let body = deployment("", r#""unknownField": "x", "replicas": 2, "replicas": 3,"#);
     let expected = r#"strict decoding error: unknown field "spec.unknownField", duplicate field "spec.replicas""#;
     strict_deployment(cx, &body, expected).await
 }
@@ -314,7 +311,10 @@ async fn extra(cx: &CheckContext) -> CheckResult {
     let expected = ".unknownField: field not declared in schema";
     refused(cx, "apply with an extra field", &answer, &[expected])?;
     let answer = texts
-        .create(cx, ["", r#""unknownField": "unknown","#, r#""foo": "one","#])
+        .create(
+            cx,
+            ["", r#""unknownField": "unknown","#, r#""foo": "one","#],
+        )
         .await?;
     let expected = r#"unknown field "unknownField""#;
     refused(cx, "create with an extra field", &answer, &[expected])?;
@@ -368,7 +368,10 @@ async fn duplicates(cx: &CheckContext) -> CheckResult {
     let expected = r#"line 8: key "foo" already set in map"#;
     refused(cx, "apply with a repeated field", &answer, &[expected])?;
     let answer = texts
-        .create(cx, ["", "", r#""unknown": "x", "foo": "one", "foo": "two","#])
+        .create(
+            cx,
+            ["", "", r#""unknown": "x", "foo": "one", "foo": "two","#],
+        )
         .await?;
     let expected = r#"duplicate field "spec.foo""#;
     refused(cx, "create with a repeated field", &answer, &[expected])?;

@@ -74,10 +74,18 @@ async fn parts(cx: &CheckContext) -> CheckResult {
         for part in named {
             let alone = cx.api().get(&format!("{path}/{part}")).await?;
             cx.expect_eq(&format!("status of {path}/{part}"), 200, alone.status)?;
-            cx.expect_eq(&format!("body of {path}/{part}"), "ok", alone.text().as_str())?;
+            cx.expect_eq(
+                &format!("body of {path}/{part}"),
+                "ok",
+                alone.text().as_str(),
+            )?;
             let query = [("verbose", "true"), ("exclude", part)];
             let without = cx.api().list(path, &query).await?;
-            cx.expect_eq(&format!("status of {path} without {part}"), 200, without.status)?;
+            cx.expect_eq(
+                &format!("status of {path} without {part}"),
+                200,
+                without.status,
+            )?;
             let said = without.text();
             let excluded = format!("[+]{part} excluded: ok");
             cx.expect(

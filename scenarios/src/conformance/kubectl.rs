@@ -53,9 +53,7 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "kubectl/version-tells-both",
         title: "kubectl version prints its own version and the server's, as the server tells it.",
-        official: &[
-            "[sig-cli] Kubectl client Kubectl version should check is all data is printed",
-        ],
+        official: &["[sig-cli] Kubectl client Kubectl version should check is all data is printed"],
         requires: NEEDS,
         kills: &[mutant::SERVER_VERSION_WRONG],
         run: |cx| Box::pin(version(cx)),
@@ -105,9 +103,7 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "kubectl/proxy-serves-a-free-port",
         title: "kubectl proxy --port=0 says its port, and /api through it lists at least one version.",
-        official: &[
-            "[sig-cli] Kubectl client Proxy server should support proxy with --port 0",
-        ],
+        official: &["[sig-cli] Kubectl client Proxy server should support proxy with --port 0"],
         requires: NEEDS,
         kills: &[mutant::CORE_VERSIONS_MISSING],
         run: |cx| Box::pin(proxy_port(cx)),
@@ -116,9 +112,7 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "kubectl/proxy-serves-a-socket",
         title: "kubectl proxy --unix-socket serves /api on that socket.",
-        official: &[
-            "[sig-cli] Kubectl client Proxy server should support --unix-socket=/path",
-        ],
+        official: &["[sig-cli] Kubectl client Proxy server should support --unix-socket=/path"],
         requires: NEEDS,
         kills: &[mutant::CORE_VERSIONS_MISSING],
         run: |cx| Box::pin(proxy_socket(cx)),
@@ -193,7 +187,11 @@ async fn api_versions(cx: &CheckContext) -> CheckResult {
 async fn cluster_info(cx: &CheckContext) -> CheckResult {
     let cli = Cli::open(cx, Reach::Everything).await?;
     // Between the words are a terminal's colours.
-    let texts = ["Kubernetes control plane", "is running at", "https://127.0.0.1:"];
+    let texts = [
+        "Kubernetes control plane",
+        "is running at",
+        "https://127.0.0.1:",
+    ];
     cli.prints(&["cluster-info"], &texts).await
 }
 

@@ -58,7 +58,11 @@ async fn document(cx: &CheckContext, place: &str) -> CheckResult<Value> {
     )?;
     // A client that comes with an old hash is sent to the new one.
     let answer = cx.api().list(path, &[(key, "0")]).await?;
-    cx.expect_eq(&format!("status of {path} with another hash"), 301, answer.status)?;
+    cx.expect_eq(
+        &format!("status of {path} with another hash"),
+        301,
+        answer.status,
+    )?;
     cx.expect_eq("where it is sent to", place, answer.header("location"))?;
     Ok(document)
 }
@@ -136,7 +140,10 @@ pub(crate) async fn follows(cx: &CheckContext) -> CheckResult {
     let before = place(cx, &group_version).await?;
     cx.expect_eq("its place before it is defined", None::<String>, before)?;
     let all = custom.define(cx).await?;
-    let what = format!("/openapi/v3 to list {group_version} and define {}", custom.kind);
+    let what = format!(
+        "/openapi/v3 to list {group_version} and define {}",
+        custom.kind
+    );
     cx.wait(&what, || async {
         let Some(place) = place(cx, &group_version).await? else {
             return Ok(Seen::Not("no such path".to_owned()));
@@ -156,9 +163,12 @@ pub(crate) async fn follows(cx: &CheckContext) -> CheckResult {
     })
     .await?;
     delete(cx, &all, &custom.name()).await?;
-    cx.wait(&format!("/openapi/v3 to list {group_version} no longer"), || async {
-        let left = place(cx, &group_version).await?;
-        Ok(Seen::when(left.is_none(), || format!("{left:?}")))
-    })
+    cx.wait(
+        &format!("/openapi/v3 to list {group_version} no longer"),
+        || async {
+            let left = place(cx, &group_version).await?;
+            Ok(Seen::when(left.is_none(), || format!("{left:?}")))
+        },
+    )
     .await
 }

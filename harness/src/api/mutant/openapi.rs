@@ -111,7 +111,11 @@ pub const AGGREGATED_RESOURCES_MISSING: Mutant = Mutant {
 pub const AGGREGATED_STALE: Mutant = Mutant {
     name: "aggregated-discovery-stale",
     about: "Aggregated discovery stays as it was when it was first asked for.",
-    make: || Box::new(Stale::of(|asked| asked.accept.contains("APIGroupDiscoveryList"))),
+    make: || {
+        Box::new(Stale::of(|asked| {
+            asked.accept.contains("APIGroupDiscoveryList")
+        }))
+    },
 };
 
 fn is_openapi(asked: &Request) -> bool {
@@ -218,7 +222,10 @@ mod tests {
             empty(r#"{"components":{"schemas":{"a":{}}}}"#),
             r#"{"components":{"schemas":{}}}"#
         );
-        assert_eq!(empty(r#"{"definitions":{"a":{}}}"#), r#"{"definitions":{}}"#);
+        assert_eq!(
+            empty(r#"{"definitions":{"a":{}}}"#),
+            r#"{"definitions":{}}"#
+        );
         assert_eq!(empty("\u{1}protobuf"), "");
     }
 }

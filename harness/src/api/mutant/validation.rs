@@ -94,6 +94,9 @@ mod tests {
             request.raw_body.unwrap_or_default()
         };
         assert_eq!(merged(r#"{"a":1,"a":2}"#), r#"{"a":2}"#);
-        assert_eq!(merged("spec:\n  a: 1\n  a: 2\n  b: 3"), "spec:\n  a: 2\n  b: 3");
+        assert_eq!(
+            merged("spec:\n  a: 1\n  a: 2\n  b: 3"),
+            "spec:\n  a: 2\n  b: 3"
+        );
     }
 }
