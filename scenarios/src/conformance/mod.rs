@@ -4,10 +4,9 @@
 //! its line in [`AREAS`]. Nothing of the official tests is copied.
 //!
 //! What stands behind the names in `official`: the upstream source was read for `aggregated`, `fieldvalidation`, `kubectl` and
-//! `openapi`, and for `configmap`, `discovery` (groups and
-//! versions), `endpoints`, `event`, `lease`, `limitrange`, `list`, `network` (IngressClass), `podtemplate`, `quota` (status,
-//! counts of Services and Secrets), `runtimeclass`, `table` and `watchers`, and for patch and deletion in `namespace`. The rest was
-//! written from the one-line summaries of the reference table and must be held against the source before anything is
+//! `openapi`, for `configmap`, `discovery` (groups and versions), `endpoints`, `event`, `lease`, `limitrange`, `list`,
+//! `network` (IngressClass), `podtemplate`, `quota` (status, counts of Services and Secrets), `runtimeclass`, `table` and
+//! `watchers`, and for patch and deletion in `namespace`. The rest was written from the one-line summaries of the reference table and must be held against the source before anything is
 //! claimed of it.
 
 mod access;
@@ -15,13 +14,10 @@ mod addresses;
 mod aggregated;
 mod apply;
 mod batch;
-mod batch;
 mod certificates;
 mod cli;
 mod compaction;
 mod configmap;
-mod configmap;
-mod crd;
 mod crd;
 mod crud;
 mod custom;
