@@ -3,11 +3,12 @@
 //! One area a file. A new check is a `Check` and its line in the area's `CHECKS`; a new area is a file, its `mod` line and
 //! its line in [`AREAS`]. Nothing of the official tests is copied.
 //!
-//! What stands behind the names in `official`: the upstream source was read for `aggregated`, `fieldvalidation`, `kubectl` and
-//! `openapi`, for `configmap`, `discovery` (groups and versions), `endpoints`, `event`, `lease`, `limitrange`, `list`,
-//! `network` (IngressClass), `podtemplate`, `quota` (status, counts of Services and Secrets), `runtimeclass`, `table` and
-//! `watchers`, and for patch and deletion in `namespace`. The rest was written from the one-line summaries of the reference table and must be held against the source before anything is
-//! claimed of it.
+//! What stands behind the names in `official`: the upstream source was read for `addresses`, `certificates` (but for
+//! ClusterTrustBundle, whose test is of a shared kind), `configmap`, `discovery` (groups and versions), `dra` (but for
+//! DeviceTaintRule, likewise), `endpoints`, `event`, `flowcontrol`, `lease`, `limitrange`, `list`, `migration`, `network`
+//! (IngressClass), `nodes`, `podapi`, `podtemplate`, `quota` (status, counts of Services and Secrets), `runtimeclass`, `sets`,
+//! `table`, `volumes` and `watchers`, and for patch and deletion in `namespace`. The rest was written from the one-line
+//! summaries of the reference table and must be held against the source before anything is claimed of it.
 
 mod access;
 mod addresses;
@@ -46,6 +47,7 @@ mod openapi;
 mod openapiv3;
 mod patch;
 mod pod;
+mod podapi;
 mod podtemplate;
 mod quota;
 mod quota_status;
@@ -53,6 +55,7 @@ mod runtimeclass;
 mod secret;
 mod service;
 mod serviceaccount;
+mod sets;
 mod status;
 mod steps;
 mod storage;
@@ -178,6 +181,10 @@ pub const AREAS: &[Area] = &[
         checks: pod::CHECKS,
     },
     Area {
+        name: "podapi",
+        checks: podapi::CHECKS,
+    },
+    Area {
         name: "podtemplate",
         checks: podtemplate::CHECKS,
     },
@@ -200,6 +207,10 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "serviceaccount",
         checks: serviceaccount::CHECKS,
+    },
+    Area {
+        name: "sets",
+        checks: sets::CHECKS,
     },
     Area {
         name: "storage",
