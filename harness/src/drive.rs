@@ -119,7 +119,11 @@ async fn run_checks(
         }
     };
     let list = check::official_list(&offer, &selection.every, &selection.checks);
-    if let Some(note) = list.note.as_ref().filter(|_| !lacks_by_design(lacks)) {
+    if let Some(note) = list
+        .note
+        .as_ref()
+        .filter(|_| list.minor != Some(offer.minor))
+    {
         sink.warn(note.clone());
     }
     sink.emit(EventKind::Official(list));
