@@ -239,9 +239,11 @@ impl CellRecord {
     #[must_use]
     pub fn bound(&self, check: &CheckFinding) -> Option<String> {
         let list = self.official.as_ref()?;
-        let answers: Vec<bool> = answers(list)
-            .filter(|answer| answer.check == check.id)
-            .map(|answer| answer.restated)
+        let names = list.names.iter();
+        let answers: Vec<bool> = names
+            .flat_map(|listed| listed.answers.iter().map(move |answer| (listed, answer)))
+            .filter(|(_, answer)| answer.check == check.id)
+            .map(|(listed, answer)| answer.restated || listed.tier == RESTATED)
             .collect();
         Some(match (answers.contains(&false), answers.contains(&true)) {
             (true, true) => "official and restated".into(),

@@ -40,6 +40,11 @@ fn one(out: &mut String, nth: usize, cell: &CellRecord, list: &OfficialList, num
     }
 }
 
+/// What the letters of the tiers mean.
+const TIERS: &str = "Tiers: A needs the API server alone; B the controller manager as well; P takes pods as data that \
+     never run; K goes through kubectl; W needs an endpoint that the server can call; R waits for a pod or a node \
+     upstream, and its contract is restated here; N needs a node with a kubelet.";
+
 /// A state's class in the style sheet.
 fn class(state: State) -> &'static str {
     match state {
@@ -53,10 +58,18 @@ fn class(state: State) -> &'static str {
     }
 }
 
+/// A state of several names.
+fn in_the_plural(state: State) -> &'static str {
+    match state {
+        State::NeedsKubelet => "need a kubelet",
+        state => state.words(),
+    }
+}
+
 fn names_card(out: &mut String, heading: &str, count: Count) {
     let parts: Vec<(&str, &str, usize)> = State::ALL
         .into_iter()
-        .map(|state| (class(state), state.words(), count.of(state)))
+        .map(|state| (class(state), in_the_plural(state), count.of(state)))
         .collect();
     // What needs a kubelet is no gap of this run, so the figure is of those that do not.
     let total = count.total - count.needs_kubelet;
@@ -138,6 +151,7 @@ fn names(out: &mut String, nth: usize, standings: &[Standing<'_>]) {
             );
         }
     }
+    let _ = writeln!(out, "<p class=\"soft\">{TIERS}</p>");
     out.push_str(
         "<table class=\"checks\">\n<tr><th>state</th><th>tier</th><th>official test</th></tr>\n",
     );
