@@ -34,7 +34,7 @@ pub(super) struct Args {
     /// How much is run.
     #[arg(long, value_enum, default_value_t)]
     pub(super) profile: Profile,
-    /// auto, k3s, reference or etcd. auto is K3s where it can be had, else the built-in specimen.
+    /// auto, k3s, kubernetes, reference or etcd. auto is K3s where it can be had, else the built-in specimen.
     #[arg(long, default_value = "auto")]
     pub(super) distribution: String,
     /// sqlite, etcd, or both separated by a comma; all that the distribution has by default.

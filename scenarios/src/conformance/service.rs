@@ -257,7 +257,9 @@ async fn status(cx: &CheckContext) -> CheckResult {
     )?;
     watch
         .until("MODIFIED", name, &["DELETED"], |object| {
-            object["status"] == status
+            // Servers add an ipMode.
+            object["metadata"]["annotations"]["patchedstatus"] == "true"
+                && object["status"]["loadBalancer"]["ingress"][0]["ip"] == "203.0.113.1"
         })
         .await?;
 

@@ -76,7 +76,7 @@ impl Target for DockerTarget {
     }
 
     fn shapes(&self) -> &'static [Shape] {
-        &[Shape::ControlPlane, Shape::Node]
+        &[Shape::ControlPlane, Shape::Node, Shape::ApiServer]
     }
 
     fn has_agents(&self) -> bool {
