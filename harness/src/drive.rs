@@ -118,6 +118,15 @@ async fn run_checks(
             return Outcome::Errored;
         }
     };
+    let list = check::official_list(&offer, &selection.every, &selection.checks);
+    if let Some(note) = list
+        .note
+        .as_ref()
+        .filter(|_| list.minor != Some(offer.minor))
+    {
+        sink.warn(note.clone());
+    }
+    sink.emit(EventKind::Official(list));
     let options = RunOptions {
         jobs: settings.jobs,
         limits: Limits::default().stretched(settings.target.patience()),

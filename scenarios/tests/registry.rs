@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use fixtures::official;
+use harness::check::Requirement;
 use scenarios::conformance::{AREAS, checks};
 
 /// Files of the folder that are no area.
@@ -79,14 +81,16 @@ fn ids_are_unique_and_well_formed() {
 
 #[test]
 fn official_names_exist_and_are_bound_once() {
-    let known = fixtures::official::names();
     let mut bound = BTreeSet::new();
     for check in checks() {
-        for name in check.official {
+        for name in check.names() {
+            let known = official::find(name)
+                .unwrap_or_else(|| panic!("{}: no official test is called {name}", check.id));
             assert!(
-                known.iter().any(|official| official.name == *name),
-                "{}: no official test is called {name}",
-                check.id
+                known.now.is_empty(),
+                "{}: {name} is now called {:?}",
+                check.id,
+                known.now
             );
             assert!(bound.insert(name), "{name} is restated twice");
         }
@@ -96,6 +100,30 @@ fn official_names_exist_and_are_bound_once() {
         "only {} official tests are restated",
         bound.len()
     );
+}
+
+/// A check that asks for a newer version than its official test does would never be made where it is required.
+#[test]
+fn no_check_asks_for_a_newer_version_than_its_official_test() {
+    for check in checks() {
+        let first = check
+            .names()
+            .filter_map(|name| official::minors(name).first().copied());
+        let since = check
+            .requires
+            .iter()
+            .filter_map(|requirement| match requirement {
+                Requirement::Since(minor) => Some(*minor),
+                _ => None,
+            });
+        if let (Some(first), Some(since)) = (first.min(), since.max()) {
+            assert!(
+                since <= first,
+                "{}: since 1.{since}, official in 1.{first}",
+                check.id
+            );
+        }
+    }
 }
 
 #[test]

@@ -100,11 +100,7 @@ fn interrupted(check: &Check, when: &str) -> CheckFinding {
         suite: SUITE.to_owned(),
         id: check.id.to_owned(),
         title: check.title.to_owned(),
-        official: check
-            .official
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect(),
+        official: check.names().map(str::to_owned).collect(),
         outcome: Outcome::Errored,
         reason: Some(format!("the run was interrupted {when}")),
         facts: 0,

@@ -1,9 +1,11 @@
 //! `assay list`: what there is to run.
 
+use fixtures::official::{self, Tier};
 use reports::ExitCode;
 use serde_json::json;
 
 use super::CommandError;
+use crate::check::Check;
 use crate::output::stdout;
 use crate::suite::Suite;
 
@@ -62,11 +64,28 @@ fn as_json(suite: &Suite) -> serde_json::Value {
             json!({
                 "id": check.id,
                 "title": check.title,
-                "official": check.official,
+                "official": check.names().map(|name| official(check, name)).collect::<Vec<_>>(),
+                "serial": check.serial,
                 "requires": check.requires.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "kills": check.kills.iter().map(|mutant| mutant.name).collect::<Vec<_>>(),
             })
         })
         .collect();
     json!({"suite": suite.name, "scenarios": scenarios, "checks": checks})
+}
+
+/// An official test of a check: what it needs, whether the check only restates it, and the minor versions whose list
+/// has it.
+fn official(check: &Check, name: &str) -> serde_json::Value {
+    let tier = official::find(name).map(|known| known.tier);
+    let minors: Vec<_> = official::minors(name)
+        .into_iter()
+        .map(|minor| format!("1.{minor}"))
+        .collect();
+    json!({
+        "name": name,
+        "tier": tier.map(Tier::letter),
+        "restated": tier == Some(Tier::R) || check.restates.contains(&name),
+        "minors": minors,
+    })
 }

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use harness::api::Collection;
 use harness::api::namespace::NAMESPACES;
+use rustix::process::Signal;
 use serde_json::json;
 
+use crate::send;
 use crate::standing::Standing;
 use crate::support::{Sandbox, until};
 
@@ -49,6 +51,21 @@ fn what_a_killed_run_made_in_it_is_swept() {
 }
 
 #[test]
+fn an_interrupted_run_takes_back_what_it_made_in_it() {
+    let sandbox = Sandbox::new();
+    let standing = Standing::new(&sandbox);
+    let args = standing.args(&sandbox, &["--hold", "1"]);
+    let running = sandbox.start(sandbox.command(&words(&args)));
+    until("the run makes a namespace", || {
+        (!standing.of_runs().is_empty()).then_some(())
+    });
+    send(&running, Signal::INT);
+    running.end().expect(130);
+    assert_eq!(standing.of_runs(), [""; 0]);
+    sandbox.nothing_left();
+}
+
+#[test]
 fn one_that_people_use_is_refused() {
     let sandbox = Sandbox::new();
     let standing = Standing::new(&sandbox);
@@ -70,6 +87,26 @@ fn one_that_people_use_is_refused() {
     let mut willing = words(&args);
     willing.push("--yes-this-cluster");
     sandbox.run(&willing).expect(0);
+}
+
+#[test]
+fn one_with_several_nodes_is_refused() {
+    let sandbox = Sandbox::new();
+    let standing = Standing::new(&sandbox);
+    standing.with(async |api| {
+        for name in ["one", "two"] {
+            let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}});
+            let made = api.create("/api/v1/nodes", node).await.unwrap();
+            assert!(made.is_success(), "{}", made.summary());
+        }
+    });
+    let args = standing.args(&sandbox, &["--hold", "1", "--filter", "configmap"]);
+    let refused = sandbox.run(&words(&args));
+    let why = &refused.expect(2).stderr;
+    assert!(
+        why.contains("2 nodes") && why.contains("--yes-this-cluster"),
+        "{why}"
+    );
 }
 
 #[test]
