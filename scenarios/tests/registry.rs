@@ -6,7 +6,17 @@ use std::path::Path;
 use scenarios::conformance::{AREAS, checks};
 
 /// Files of the folder that are no area.
-const HELPERS: [&str; 5] = ["mod", "kinds", "status", "steps", "walk"];
+const HELPERS: [&str; 9] = [
+    "mod",
+    "cascade",
+    "counted",
+    "csr",
+    "definitions",
+    "kinds",
+    "status",
+    "steps",
+    "walk",
+];
 
 #[test]
 fn every_file_of_an_area_is_in_the_table() {
@@ -114,12 +124,10 @@ fn every_check_declares_what_it_kills() {
 }
 
 #[test]
-fn serial_checks_say_why() {
+fn serial_and_slow_checks_say_why() {
     for check in checks() {
-        assert!(
-            check.serial.is_none_or(|why| why.len() > 10),
-            "{}",
-            check.id
-        );
+        for why in [check.serial, check.slow].into_iter().flatten() {
+            assert!(why.len() > 10, "{}", check.id);
+        }
     }
 }

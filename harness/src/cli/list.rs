@@ -44,7 +44,10 @@ fn human(suites: &[Suite]) -> String {
             lines.push(format!("  {id:<52} {}\n", scenario.title()));
         }
         for check in (suite.checks)() {
-            lines.push(format!("  {:<52} {}\n", check.id, check.title));
+            let slow = check
+                .slow
+                .map_or_else(String::new, |why| format!(" (slow: {why})"));
+            lines.push(format!("  {:<52} {}{slow}\n", check.id, check.title));
         }
     }
     lines.concat()
@@ -64,6 +67,8 @@ fn as_json(suite: &Suite) -> serde_json::Value {
                 "title": check.title,
                 "official": check.official,
                 "requires": check.requires.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "serial": check.serial,
+                "slow": check.slow,
                 "kills": check.kills.iter().map(|mutant| mutant.name).collect::<Vec<_>>(),
             })
         })

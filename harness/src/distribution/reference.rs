@@ -47,6 +47,7 @@ impl Distribution for Reference {
             "endpoints-controllers",
             "event-fields",
             "limit-ranges",
+            "pod-quota",
             "pod-validation",
             "token-mounts",
             "workload-controllers",

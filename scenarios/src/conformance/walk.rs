@@ -5,10 +5,10 @@
 use harness::api::mutant::{Mutant, families as mutant};
 use harness::api::namespace::unique;
 use harness::api::{Collection, PatchKind, Resource};
-use harness::check::{CheckContext, CheckResult};
+use harness::check::{CheckContext, CheckResult, Requirement, Watching};
 use serde_json::{Value, json};
 
-use super::steps::{create, delete, left, read};
+use super::steps::{create, delete, left, newer, read};
 
 /// What the walk notices, whatever the resource.
 pub(crate) const KILLS: &[Mutant] = &[
@@ -33,6 +33,7 @@ pub(crate) const KILLS: &[Mutant] = &[
     mutant::DROPS_DELETED,
     mutant::WATCH_IGNORES_SELECTOR,
     mutant::WATCH_STALE_OBJECT,
+    mutant::VERSION_CONSTANT,
 ];
 
 /// A resource to walk over.
@@ -91,12 +92,13 @@ pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
             .await?,
     )?;
 
-    let mut watch = cx
-        .watch(
-            &all,
-            &[("labelSelector", &selector), ("resourceVersion", &version)],
-        )
-        .await?;
+    let since = [
+        ("labelSelector", selector.as_str()),
+        ("resourceVersion", &version),
+    ];
+    let mut watch = cx.watch(&all, &since).await?;
+    // Where the resource has namespaces, this is the watch of all of them.
+    let mut everywhere = cx.watch(&cx.everywhere(walk.resource), &since).await?;
     // A change of the one with another label comes first, so that a watch which ignores its selector shows it.
     let aside = all
         .patch(
@@ -106,7 +108,8 @@ pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
         )
         .await?;
     cx.status("patch of the one with another label", 200, aside)?;
-    changed(cx, &all, first, &mut watch).await?;
+    changed(cx, &all, first, [&mut watch, &mut everywhere]).await?;
+    relabelled(cx, &all, second, &selector).await?;
 
     delete(cx, &all, first).await?;
     watch.until("DELETED", first, &["ADDED"], |_| true).await?;
@@ -123,13 +126,14 @@ pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
     read(cx, &all, &other).await.map(drop)
 }
 
-/// Patch, then update; each must be answered, stored, and seen by the watch.
+/// Patch, then update; each must be answered, stored, and seen by the watches.
 async fn changed(
     cx: &CheckContext,
     all: &Collection,
     name: &str,
-    watch: &mut harness::check::Watching<'_>,
+    watches: [&mut Watching<'_>; 2],
 ) -> CheckResult {
+    let before = read(cx, all, name).await?;
     let patched = json!({"metadata": {"annotations": {"patched": "true"}}});
     let answer = cx.status(
         "patch",
@@ -137,29 +141,72 @@ async fn changed(
         all.patch(name, PatchKind::Merge, patched.clone()).await?,
     )?;
     cx.contains("the patched object", &patched, &answer)?;
+    newer(cx, "the patched object", &before, &answer)?;
     let stored = read(cx, all, name).await?;
     cx.contains("the object read after the patch", &patched, &stored)?;
 
-    let mut wanted = stored;
+    let mut wanted = stored.clone();
     wanted["metadata"]["annotations"]["updated"] = json!("true");
     let updated = json!({"metadata": {"annotations": {"patched": "true", "updated": "true"}}});
     let answer = cx.status("update", 200, all.replace(name, wanted).await?)?;
     cx.contains("the updated object", &updated, &answer)?;
+    newer(cx, "the updated object", &stored, &answer)?;
     cx.contains(
         "the object read after the update",
         &updated,
         &read(cx, all, name).await?,
     )?;
 
-    let event = watch.next("MODIFIED", name).await?;
-    cx.contains("the patch in the watch", &patched, &event)?;
-    cx.expect(
-        "the patch to come before the update",
-        event["metadata"]["annotations"]["updated"].is_null(),
-        || event.to_string(),
-    )?;
-    let event = watch.next("MODIFIED", name).await?;
-    cx.contains("the update in the watch", &updated, &event)
+    for watch in watches {
+        let event = watch.next("MODIFIED", name).await?;
+        cx.contains("the patch in the watch", &patched, &event)?;
+        cx.expect(
+            "the patch to come before the update",
+            event["metadata"]["annotations"]["updated"].is_null(),
+            || event.to_string(),
+        )?;
+        let event = watch.next("MODIFIED", name).await?;
+        cx.contains("the update in the watch", &updated, &event)?;
+    }
+    Ok(())
+}
+
+/// A label set by a patch, of the kind that merges lists by key where the server has it, and changed by an update: each
+/// value selects the object, and the former one no longer.
+async fn relabelled(
+    cx: &CheckContext,
+    all: &Collection,
+    name: &str,
+    selector: &str,
+) -> CheckResult {
+    let strategic = cx.offer().meets(Requirement::Behaviour("strategic-merge"));
+    let kind = if strategic {
+        PatchKind::Strategic
+    } else {
+        PatchKind::Merge
+    };
+    for value in ["patched", "updated"] {
+        let labels = json!({"metadata": {"labels": {"state": value}}});
+        let answer = if value == "patched" {
+            all.patch(name, kind, labels.clone()).await?
+        } else {
+            let mut wanted = read(cx, all, name).await?;
+            wanted["metadata"]["labels"]["state"] = json!(value);
+            all.replace(name, wanted).await?
+        };
+        let answer = cx.status(&format!("label {value}"), 200, answer)?;
+        cx.contains("the answer to the change of the label", &labels, &answer)?;
+        for state in ["patched", "updated"] {
+            let selected = format!("{selector},state={state}");
+            let expected: &[&str] = if state == value { &[name] } else { &[] };
+            cx.only(
+                &format!("list by the label {state}"),
+                expected,
+                all.list(&[("labelSelector", &selected)]).await?,
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// The group and version are listed, and the resource in them with its kind, scope and verbs.
@@ -180,6 +227,11 @@ pub(crate) async fn discovered(cx: &CheckContext, resource: Resource) -> CheckRe
                 .into_iter()
                 .flatten()
                 .any(|version| version["groupVersion"] == resource.group_version);
+            cx.expect_eq(
+                "name of the group",
+                group,
+                view["name"].as_str().unwrap_or_default(),
+            )?;
             cx.expect(
                 &format!("{group} to list {}", resource.group_version),
                 found,
