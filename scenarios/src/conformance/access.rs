@@ -2,11 +2,11 @@
 
 use harness::api::mutant::families as mutant;
 use harness::api::namespace::unique;
-use harness::api::{Collection, Method, Request, Resource};
+use harness::api::{Collection, Method, Request};
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::json;
 
-use super::kinds::{CONFIG_MAPS, ROLES, SERVICE_ACCOUNTS};
+use super::kinds::{CONFIG_MAPS, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS};
 use super::steps::create;
 use super::walk::{self, Walk, walk};
 
@@ -138,13 +138,10 @@ async fn reviews(cx: &CheckContext) -> CheckResult {
 }
 
 async fn grant(cx: &CheckContext, user: &str) -> CheckResult {
-    const BINDINGS: Resource = Resource::namespaced(
-        "rbac.authorization.k8s.io/v1",
-        "rolebindings",
-        "RoleBinding",
+    let (roles, bindings): (Collection, Collection) = (
+        cx.collection(ROLES).await?,
+        cx.collection(ROLE_BINDINGS).await?,
     );
-    let (roles, bindings): (Collection, Collection) =
-        (cx.collection(ROLES).await?, cx.collection(BINDINGS).await?);
     let mut role = (ROLE.body)();
     role["metadata"] = json!({"name": "reader"});
     create(cx, &roles, role).await?;

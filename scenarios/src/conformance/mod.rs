@@ -9,6 +9,7 @@
 
 mod access;
 mod batch;
+mod bookmark;
 mod cascade;
 mod configmap;
 mod counted;
@@ -19,6 +20,7 @@ mod definitions;
 mod discovery;
 mod disruption;
 mod endpoints;
+mod escalation;
 mod event;
 mod gc;
 mod health;
@@ -61,6 +63,11 @@ pub struct Area {
 
 /// Every area.
 pub const AREAS: &[Area] = &[
+    // First, for a namespace under deletion waits its turn behind those of all checks that have ended by then.
+    Area {
+        name: "namespace",
+        checks: namespace::CHECKS,
+    },
     Area {
         name: "access",
         checks: access::CHECKS,
@@ -68,6 +75,10 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "batch",
         checks: batch::CHECKS,
+    },
+    Area {
+        name: "bookmark",
+        checks: bookmark::CHECKS,
     },
     Area {
         name: "configmap",
@@ -88,6 +99,10 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "endpoints",
         checks: endpoints::CHECKS,
+    },
+    Area {
+        name: "escalation",
+        checks: escalation::CHECKS,
     },
     Area {
         name: "event",
@@ -112,10 +127,6 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "list",
         checks: list::CHECKS,
-    },
-    Area {
-        name: "namespace",
-        checks: namespace::CHECKS,
     },
     Area {
         name: "network",

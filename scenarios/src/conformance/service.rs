@@ -259,7 +259,8 @@ async fn status(cx: &CheckContext) -> CheckResult {
     )?;
     watch
         .until("MODIFIED", name, &["DELETED"], |object| {
-            object["status"]["loadBalancer"]["ingress"] == status["loadBalancer"]["ingress"]
+            // Newer servers say of the address how it is used, too.
+            object["status"]["loadBalancer"]["ingress"][0]["ip"] == "203.0.113.1"
                 && object["metadata"]["annotations"]["patchedstatus"] == "true"
         })
         .await?;
