@@ -10,7 +10,7 @@ use reports::outcome::Outcome;
 use crate::api::Request;
 use crate::cancel::Cancel;
 use crate::check::{self, Limits, RunOptions};
-use crate::distribution::Surface;
+use crate::distribution::{Surface, lacks};
 use crate::journal::CellSink;
 use crate::plan::PlannedCell;
 use crate::runner::RunSettings;
@@ -57,8 +57,8 @@ pub async fn drive(
             }
         };
         for selection in &settings.selections {
-            let lacks = planned.distribution.lacks();
-            let outcome = run_checks(settings, selection, access, lacks, sink, tap, cancel).await;
+            let lacks = lacks(planned.distribution, planned.shape, planned.agents);
+            let outcome = run_checks(settings, selection, access, &lacks, sink, tap, cancel).await;
             note(outcome, Some("see the checks".into()));
             for scenario in &selection.scenarios {
                 let cx = Scene {

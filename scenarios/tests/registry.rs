@@ -6,16 +6,25 @@ use std::path::Path;
 use scenarios::conformance::{AREAS, checks};
 
 /// Files of the folder that are no area.
-const HELPERS: [&str; 9] = [
+const HELPERS: [&str; 18] = [
     "mod",
     "cascade",
+    "cli",
+    "compaction",
     "counted",
+    "crud",
     "csr",
+    "custom",
     "definitions",
+    "explain",
     "kinds",
+    "labels",
+    "openapiv3",
+    "quota_status",
     "status",
     "steps",
     "walk",
+    "ways",
 ];
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::api::{Api, ApiError};
+use crate::kubectl::{Found, Kubectl};
 
 /// What a check needs of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,6 +15,8 @@ pub enum Requirement {
     Verb(&'static str, &'static str, &'static str),
     /// At least this minor version of Kubernetes.
     Since(u32),
+    /// A kubectl binary on this machine, within the version skew of the server.
+    Kubectl,
     /// A behaviour that a distribution may declare it lacks, such as `quota`, `garbage-collection`.
     Behaviour(&'static str),
 }
@@ -28,6 +31,7 @@ impl fmt::Display for Requirement {
                 write!(f, "verb {verb} on {plural} of {group_version}")
             }
             Self::Since(minor) => write!(f, "Kubernetes 1.{minor} or newer"),
+            Self::Kubectl => f.write_str("a kubectl that fits the server"),
             Self::Behaviour(name) => write!(f, "behaviour {name}"),
         }
     }
@@ -44,6 +48,8 @@ pub struct Offer {
     pub resources: BTreeMap<(String, String), BTreeSet<String>>,
     /// Behaviours that the distribution declares it lacks.
     pub lacks: BTreeSet<String>,
+    /// The kubectl of this machine, which is no offer of the server's but must fit it.
+    pub kubectl: Found,
 }
 
 impl Offer {
@@ -94,6 +100,7 @@ impl Offer {
                     .insert((group_version.clone(), name), verbs.collect());
             }
         }
+        offer.kubectl = Kubectl::find(offer.minor).await;
         Ok(offer)
     }
 
@@ -110,6 +117,7 @@ impl Offer {
                 verbs(group_version, plural).is_some_and(|verbs| verbs.contains(verb))
             }
             Requirement::Since(minor) => self.minor >= minor,
+            Requirement::Kubectl => matches!(self.kubectl, Found::Is(_)),
             Requirement::Behaviour(name) => !self.lacks.contains(name),
         }
     }
@@ -120,12 +128,16 @@ impl Offer {
         let missing = requirements
             .iter()
             .filter(|requirement| !self.meets(**requirement))
+            .collect::<Vec<_>>();
+        let served = missing
+            .iter()
+            .filter(|requirement| ***requirement != Requirement::Kubectl)
             .map(ToString::to_string)
             .collect::<Vec<_>>();
-        if missing.is_empty() {
-            None
-        } else {
-            Some(format!("the server does not offer: {}", missing.join(", ")))
+        match (&self.kubectl, missing.is_empty(), served.is_empty()) {
+            (_, true, _) => None,
+            (Found::Not(reason), _, true) => Some(reason.clone()),
+            _ => Some(format!("the server does not offer: {}", served.join(", "))),
         }
     }
 }

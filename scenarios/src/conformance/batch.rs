@@ -81,7 +81,6 @@ const JOB: &[Mutant] = &[
     mutant::DROPS_DELETED,
     mutant::SPEC_LOST,
     mutant::VERSION_CONSTANT,
-    mutant::DROPS_MODIFIED,
 ];
 
 const COMPLETED: &[Mutant] = &[

@@ -96,7 +96,6 @@ pub const CHECKS: &[Check] = &[
         kills: &[
             mutant::OWNERS_LOST,
             mutant::PATCH_NOT_APPLIED,
-            mutant::PROPAGATION_BECOMES_BACKGROUND,
             mutant::PROPAGATION_BECOMES_ORPHAN,
             mutant::DELETE_IGNORED,
         ],

@@ -8,34 +8,54 @@
 //! looking, a part of a kubelet that it plays itself), its comments say so.
 
 mod access;
+mod addresses;
+mod aggregated;
+mod apply;
 mod batch;
 mod bookmark;
 mod cascade;
+mod certificates;
+mod cli;
+mod compaction;
 mod configmap;
 mod counted;
 mod crd;
 mod cronjob;
+mod crud;
 mod csr;
+mod custom;
 mod definitions;
 mod discovery;
 mod disruption;
+mod dra;
 mod endpoints;
 mod escalation;
 mod event;
+mod explain;
+mod fairness;
+mod fieldvalidation;
+mod flowcontrol;
 mod gc;
 mod health;
 mod kinds;
+mod kubectl;
+mod labels;
 mod lease;
 mod limitrange;
 mod list;
+mod migration;
 mod namespace;
 mod network;
+mod nodes;
 mod object;
+mod openapi;
+mod openapiv3;
 mod patch;
 mod pod;
 mod podquota;
 mod podtemplate;
 mod quota;
+mod quota_status;
 mod replication;
 mod runtimeclass;
 mod secret;
@@ -46,8 +66,10 @@ mod steps;
 mod storage;
 mod table;
 mod version;
+mod volumes;
 mod walk;
 mod watchers;
+mod ways;
 mod workload;
 
 use harness::check::Check;
@@ -73,12 +95,24 @@ pub const AREAS: &[Area] = &[
         checks: access::CHECKS,
     },
     Area {
+        name: "addresses",
+        checks: addresses::CHECKS,
+    },
+    Area {
+        name: "apply",
+        checks: apply::CHECKS,
+    },
+    Area {
         name: "batch",
         checks: batch::CHECKS,
     },
     Area {
         name: "bookmark",
         checks: bookmark::CHECKS,
+    },
+    Area {
+        name: "certificates",
+        checks: certificates::CHECKS,
     },
     Area {
         name: "configmap",
@@ -97,6 +131,10 @@ pub const AREAS: &[Area] = &[
         checks: disruption::CHECKS,
     },
     Area {
+        name: "dra",
+        checks: dra::CHECKS,
+    },
+    Area {
         name: "endpoints",
         checks: endpoints::CHECKS,
     },
@@ -107,6 +145,14 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "event",
         checks: event::CHECKS,
+    },
+    Area {
+        name: "flowcontrol",
+        checks: flowcontrol::CHECKS,
+    },
+    Area {
+        name: "fairness",
+        checks: fairness::CHECKS,
     },
     Area {
         name: "gc",
@@ -129,8 +175,16 @@ pub const AREAS: &[Area] = &[
         checks: list::CHECKS,
     },
     Area {
+        name: "migration",
+        checks: migration::CHECKS,
+    },
+    Area {
         name: "network",
         checks: network::CHECKS,
+    },
+    Area {
+        name: "nodes",
+        checks: nodes::CHECKS,
     },
     Area {
         name: "object",
@@ -189,6 +243,10 @@ pub const AREAS: &[Area] = &[
         checks: version::CHECKS,
     },
     Area {
+        name: "volumes",
+        checks: volumes::CHECKS,
+    },
+    Area {
         name: "watchers",
         checks: watchers::CHECKS,
     },
@@ -197,6 +255,22 @@ pub const AREAS: &[Area] = &[
         checks: workload::CHECKS,
     },
     // Last, for each definition makes an API server rebuild its whole OpenAPI document: under 512 MiB a K3s dies of it.
+    Area {
+        name: "aggregated",
+        checks: aggregated::CHECKS,
+    },
+    Area {
+        name: "fieldvalidation",
+        checks: fieldvalidation::CHECKS,
+    },
+    Area {
+        name: "openapi",
+        checks: openapi::CHECKS,
+    },
+    Area {
+        name: "kubectl",
+        checks: kubectl::CHECKS,
+    },
     Area {
         name: "crd",
         checks: crd::CHECKS,

@@ -14,7 +14,7 @@ const COUNTED: &[Requirement] = &[
     Requirement::Resource("v1", "resourcequotas"),
     Requirement::Resource("v1", "pods"),
     Requirement::Behaviour("quota"),
-    Requirement::Behaviour("pod-quota"),
+    Requirement::Behaviour("quota-compute"),
 ];
 const SCOPED: &[Mutant] = &[
     mutant::QUOTA_SCOPES_IGNORED,

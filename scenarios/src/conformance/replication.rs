@@ -20,7 +20,7 @@ pub const CHECKS: &[Check] = &[Check {
         Requirement::Resource("v1", "replicationcontrollers"),
         Requirement::Behaviour("workload-controllers"),
         Requirement::Behaviour("quota"),
-        Requirement::Behaviour("pod-quota"),
+        Requirement::Behaviour("quota-compute"),
     ],
     kills: &[
         mutant::CONDITIONS_MISSING,

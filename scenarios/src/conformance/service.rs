@@ -229,9 +229,9 @@ async fn status(cx: &CheckContext) -> CheckResult {
     let (all, name) = (cx.collection(SERVICES).await?, "service");
     let mut watch = cx.watch(&all, &[("labelSelector", "static=true")]).await?;
     let mut spec = plain(80);
-    // Only a load balancer may have an address since v1.29; its class, which the API knows for certain since v1.22, keeps
-    // every controller away from it.
-    if cx.offer().minor >= 22 {
+    // A load balancer's status is for such Services only since 1.29. The class, which every server knows since 1.24, says
+    // that no controller here is to fill it in.
+    if cx.offer().minor >= 24 {
         spec["type"] = json!("LoadBalancer");
         spec["loadBalancerClass"] = json!("assay.dev/none");
     }

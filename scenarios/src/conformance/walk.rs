@@ -5,10 +5,14 @@
 use harness::api::mutant::{Mutant, families as mutant};
 use harness::api::namespace::unique;
 use harness::api::{Collection, PatchKind, Resource};
-use harness::check::{CheckContext, CheckResult, Requirement, Watching};
+use harness::check::{CheckContext, CheckFault, CheckResult, Watching};
 use serde_json::{Value, json};
 
-use super::steps::{create, delete, left, newer, read};
+use super::labels::relabelled;
+use super::steps::{create, delete, left, newer, read, update};
+
+/// Controllers settle: more changes than these between two of the walk's own are a server that never does.
+const OTHERS_WRITE_AT_MOST: usize = 60;
 
 /// What the walk notices, whatever the resource.
 pub(crate) const KILLS: &[Mutant] = &[
@@ -45,20 +49,58 @@ pub(crate) struct Walk {
     pub(crate) defaults: fn() -> Value,
 }
 
+/// What is walked over, with what only a run can tell: names, and who else writes.
+pub(crate) struct Subject {
+    pub(crate) resource: Resource,
+    /// As in [`Walk`]. A status in it is written but not looked for: most servers drop it at creation.
+    pub(crate) body: Value,
+    /// As in [`Walk`].
+    pub(crate) defaults: Value,
+    /// Names of the objects: three that are selected, and one that is not.
+    pub(crate) names: [String; 4],
+    /// Whether controllers write to these objects too: their changes may then come between the walk's own.
+    pub(crate) shared: bool,
+}
+
+impl Subject {
+    /// Objects with generated names that nobody else writes to.
+    pub(crate) fn new(resource: Resource, body: Value) -> Self {
+        Self {
+            resource,
+            body,
+            defaults: json!({}),
+            names: ["first", "second", "third", "other"].map(unique),
+            shared: false,
+        }
+    }
+
+    /// What must be read back.
+    pub(crate) fn stored(&self) -> Value {
+        let mut stored = self.body.clone();
+        stored.as_object_mut().map(|fields| fields.remove("status"));
+        stored
+    }
+}
+
 /// Walks over every verb.
 pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
-    discovered(cx, walk.resource).await?;
-    let all = cx.collection(walk.resource).await?;
+    let mut subject = Subject::new(walk.resource, (walk.body)());
+    subject.defaults = (walk.defaults)();
+    walk_over(cx, &subject).await
+}
+
+/// The same over what a run made up.
+pub(crate) async fn walk_over(cx: &CheckContext, subject: &Subject) -> CheckResult {
+    discovered(cx, subject.resource).await?;
+    let all = cx.collection(subject.resource).await?;
     let mark = unique("walk");
     let selector = format!("walk={mark}");
     let object = |name: &str, label: &str| {
-        let mut object = (walk.body)();
+        let mut object = subject.body.clone();
         object["metadata"] = json!({"name": name, "labels": {"walk": label}});
         object
     };
-    let names = [unique("first"), unique("second"), unique("third")];
-    let [first, second, third] = names.each_ref().map(String::as_str);
-    let other = unique("other");
+    let [first, second, third, other] = subject.names.each_ref().map(String::as_str);
 
     let made = create(cx, &all, object(first, &mark)).await?;
     cx.refused(
@@ -67,7 +109,7 @@ pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
         "AlreadyExists",
         &all.create(object(first, &mark)).await?,
     )?;
-    for (name, label) in [(second, mark.as_str()), (third, &mark), (&other, "other")] {
+    for (name, label) in [(second, mark.as_str()), (third, &mark), (other, "other")] {
         create(cx, &all, object(name, label)).await?;
     }
     let stored = read(cx, &all, first).await?;
@@ -76,8 +118,8 @@ pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
         made["metadata"]["uid"].clone(),
         stored["metadata"]["uid"].clone(),
     )?;
-    cx.contains("the stored object", &(walk.body)(), &stored)?;
-    cx.contains("the stored object's defaults", &(walk.defaults)(), &stored)?;
+    cx.contains("the stored object", &subject.stored(), &stored)?;
+    cx.contains("the stored object's defaults", &subject.defaults, &stored)?;
 
     let list = all.list(&[("labelSelector", &selector)]).await?;
     let version = cx
@@ -87,7 +129,7 @@ pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
     cx.only(
         "list in all namespaces by label",
         &[first, second, third],
-        cx.everywhere(walk.resource)
+        cx.everywhere(subject.resource)
             .list(&[("labelSelector", &selector)])
             .await?,
     )?;
@@ -98,17 +140,17 @@ pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
     ];
     let mut watch = cx.watch(&all, &since).await?;
     // Where the resource has namespaces, this is the watch of all of them.
-    let mut everywhere = cx.watch(&cx.everywhere(walk.resource), &since).await?;
+    let mut everywhere = cx.watch(&cx.everywhere(subject.resource), &since).await?;
     // A change of the one with another label comes first, so that a watch which ignores its selector shows it.
     let aside = all
         .patch(
-            &other,
+            other,
             PatchKind::Merge,
             json!({"metadata": {"annotations": {"aside": "yes"}}}),
         )
         .await?;
     cx.status("patch of the one with another label", 200, aside)?;
-    changed(cx, &all, first, [&mut watch, &mut everywhere]).await?;
+    changed(cx, &all, subject, [&mut watch, &mut everywhere]).await?;
     relabelled(cx, &all, second, &selector).await?;
 
     delete(cx, &all, first).await?;
@@ -123,34 +165,40 @@ pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
         .await?;
     cx.status("deletecollection", 200, answer)?;
     left(cx, &all, &selector, &[]).await?;
-    read(cx, &all, &other).await.map(drop)
+    read(cx, &all, other).await.map(drop)
 }
 
-/// Patch, then update; each must be answered, stored, and seen by the watches.
+/// Patch, then update; each must be answered, stored, and seen by the watch.
 async fn changed(
     cx: &CheckContext,
     all: &Collection,
-    name: &str,
+    subject: &Subject,
     watches: [&mut Watching<'_>; 2],
 ) -> CheckResult {
+    let name = subject.names[0].as_str();
     let before = read(cx, all, name).await?;
     let patched = json!({"metadata": {"annotations": {"patched": "true"}}});
-    let answer = cx.status(
+    let patch = cx.status(
         "patch",
         200,
         all.patch(name, PatchKind::Merge, patched.clone()).await?,
     )?;
-    cx.contains("the patched object", &patched, &answer)?;
-    newer(cx, "the patched object", &before, &answer)?;
+    cx.contains("the patched object", &patched, &patch)?;
+    newer(cx, "the patched object", &before, &patch)?;
     let stored = read(cx, all, name).await?;
     cx.contains("the object read after the patch", &patched, &stored)?;
 
-    let mut wanted = stored.clone();
-    wanted["metadata"]["annotations"]["updated"] = json!("true");
     let updated = json!({"metadata": {"annotations": {"patched": "true", "updated": "true"}}});
-    let answer = cx.status("update", 200, all.replace(name, wanted).await?)?;
+    let change = |object: &mut Value| object["metadata"]["annotations"]["updated"] = json!("true");
+    let answer = if subject.shared {
+        update(cx, all, name, change).await?
+    } else {
+        let mut wanted = stored;
+        change(&mut wanted);
+        cx.status("update", 200, all.replace(name, wanted).await?)?
+    };
     cx.contains("the updated object", &updated, &answer)?;
-    newer(cx, "the updated object", &stored, &answer)?;
+    newer(cx, "the updated object", &patch, &answer)?;
     cx.contains(
         "the object read after the update",
         &updated,
@@ -158,55 +206,47 @@ async fn changed(
     )?;
 
     for watch in watches {
-        let event = watch.next("MODIFIED", name).await?;
+        let event = modified(cx, subject, watch, &patch).await?;
         cx.contains("the patch in the watch", &patched, &event)?;
         cx.expect(
             "the patch to come before the update",
             event["metadata"]["annotations"]["updated"].is_null(),
             || event.to_string(),
         )?;
-        let event = watch.next("MODIFIED", name).await?;
+        let event = modified(cx, subject, watch, &answer).await?;
         cx.contains("the update in the watch", &updated, &event)?;
     }
     Ok(())
 }
 
-/// A label set by a patch, of the kind that merges lists by key where the server has it, and changed by an update: each
-/// value selects the object, and the former one no longer.
-async fn relabelled(
+/// The event of a change of the first object, by the answer to it: the very next event where nobody else writes, else the
+/// one with the answered version.
+async fn modified(
     cx: &CheckContext,
-    all: &Collection,
-    name: &str,
-    selector: &str,
-) -> CheckResult {
-    let strategic = cx.offer().meets(Requirement::Behaviour("strategic-merge"));
-    let kind = if strategic {
-        PatchKind::Strategic
-    } else {
-        PatchKind::Merge
-    };
-    for value in ["patched", "updated"] {
-        let labels = json!({"metadata": {"labels": {"state": value}}});
-        let answer = if value == "patched" {
-            all.patch(name, kind, labels.clone()).await?
-        } else {
-            let mut wanted = read(cx, all, name).await?;
-            wanted["metadata"]["labels"]["state"] = json!(value);
-            all.replace(name, wanted).await?
-        };
-        let answer = cx.status(&format!("label {value}"), 200, answer)?;
-        cx.contains("the answer to the change of the label", &labels, &answer)?;
-        for state in ["patched", "updated"] {
-            let selected = format!("{selector},state={state}");
-            let expected: &[&str] = if state == value { &[name] } else { &[] };
-            cx.only(
-                &format!("list by the label {state}"),
-                expected,
-                all.list(&[("labelSelector", &selected)]).await?,
-            )?;
+    subject: &Subject,
+    watch: &mut Watching<'_>,
+    answer: &Value,
+) -> CheckResult<Value> {
+    let [first, selected @ .., _] = &subject.names;
+    if !subject.shared {
+        return watch.next("MODIFIED", first).await;
+    }
+    let wanted = cx.text("the answer", answer, "/metadata/resourceVersion")?;
+    for _ in 0..OTHERS_WRITE_AT_MOST {
+        let event = watch.any(&format!("a change of {first}")).await?;
+        let own = event.name() == first || selected.iter().any(|name| name == event.name());
+        cx.expect(
+            "changes of the selected objects only",
+            own && event.kind == "MODIFIED",
+            || format!("{} of {}", event.kind, event.name()),
+        )?;
+        if event.name() == first && event.version() == wanted {
+            return Ok(event.object);
         }
     }
-    Ok(())
+    Err(CheckFault::Failed(format!(
+        "expected a change of {first}; seen: {OTHERS_WRITE_AT_MOST} changes by others"
+    )))
 }
 
 /// The group and version are listed, and the resource in them with its kind, scope and verbs.

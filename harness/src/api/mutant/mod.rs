@@ -4,14 +4,18 @@
 //! the lines of a watch; most are pure functions. To add one: a `const` in a family's file and its line in that
 //! file's `ALL`; a new family is a file, its `mod` line and its line in [`all`].
 
+mod apply;
 mod controllers;
 mod discovery;
 mod layer;
 mod list;
 mod metadata;
+mod openapi;
+mod patch;
 mod review;
 mod shape;
 mod status;
+mod validation;
 mod version;
 mod watch;
 mod write;
@@ -26,13 +30,17 @@ pub(crate) use layer::{Layer, Lines};
 
 /// The families, to name them in a check's `kills`: `mutant::watch::DROPS_ADDED`.
 pub mod families {
+    pub use super::apply::*;
     pub use super::controllers::*;
     pub use super::discovery::*;
     pub use super::list::*;
     pub use super::metadata::*;
+    pub use super::openapi::*;
+    pub use super::patch::*;
     pub use super::review::*;
     pub use super::shape::*;
     pub use super::status::*;
+    pub use super::validation::*;
     pub use super::version::*;
     pub use super::watch::*;
     pub use super::write::*;
@@ -119,13 +127,17 @@ impl Defect for Objects {
 #[must_use]
 pub fn all() -> Vec<Mutant> {
     [
+        apply::ALL,
         controllers::ALL,
         discovery::ALL,
         list::ALL,
         metadata::ALL,
+        patch::ALL,
+        openapi::ALL,
         review::ALL,
         shape::ALL,
         status::ALL,
+        validation::ALL,
         version::ALL,
         watch::ALL,
         write::ALL,
