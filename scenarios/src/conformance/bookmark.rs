@@ -38,6 +38,12 @@ async fn bookmark(cx: &CheckContext) -> CheckResult {
     let maps = cx.collection(CONFIG_MAPS).await?;
     let label = json!({"set": "yes"});
     let selected = ("labelSelector", "set=yes");
+    let made = create(
+        cx,
+        &maps,
+        json!({"metadata": {"name": "one", "labels": label}}),
+    )
+    .await?;
     let mut watch = cx
         .watch(
             &maps,
@@ -48,12 +54,6 @@ async fn bookmark(cx: &CheckContext) -> CheckResult {
             ],
         )
         .await?;
-    let made = create(
-        cx,
-        &maps,
-        json!({"metadata": {"name": "one", "labels": label}}),
-    )
-    .await?;
     watch.next("ADDED", "one").await?;
     let event = match watch.any("a bookmark").await {
         Ok(event) => event,
