@@ -8,14 +8,19 @@ use harness::check::Requirement;
 use scenarios::conformance::{AREAS, checks};
 
 /// Files of the folder that are no area.
-const HELPERS: [&str; 13] = [
+const HELPERS: [&str; 18] = [
     "mod",
+    "cascade",
     "cli",
     "compaction",
+    "counted",
     "crud",
+    "csr",
     "custom",
+    "definitions",
     "explain",
     "kinds",
+    "labels",
     "openapiv3",
     "quota_status",
     "status",
@@ -156,12 +161,10 @@ fn every_check_declares_what_it_kills() {
 }
 
 #[test]
-fn serial_checks_say_why() {
+fn serial_and_slow_checks_say_why() {
     for check in checks() {
-        assert!(
-            check.serial.is_none_or(|why| why.len() > 10),
-            "{}",
-            check.id
-        );
+        for why in [check.serial, check.slow].into_iter().flatten() {
+            assert!(why.len() > 10, "{}", check.id);
+        }
     }
 }

@@ -55,6 +55,9 @@ pub struct Check {
     pub kills: &'static [Mutant],
     /// Why it must run alone, where it must: it reads or changes what belongs to the whole cluster.
     pub serial: Option<&'static str>,
+    /// Why it takes minutes by design, where it does: what it awaits follows the wall clock. Such checks begin first, run
+    /// beside the others and take none of their places.
+    pub slow: Option<&'static str>,
     /// The least patience that it needs, where what it awaits is slow by design, such as a controller that backs off.
     pub patience: Duration,
     /// What it does.
@@ -71,6 +74,7 @@ impl Check {
         requires: &[],
         kills: &[],
         serial: None,
+        slow: None,
         patience: Duration::ZERO,
         run: |_| Box::pin(async { Err(CheckFault::Errored("the check has no body".to_owned())) }),
     };

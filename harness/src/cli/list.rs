@@ -46,7 +46,10 @@ fn human(suites: &[Suite]) -> String {
             lines.push(format!("  {id:<52} {}\n", scenario.title()));
         }
         for check in (suite.checks)() {
-            lines.push(format!("  {:<52} {}\n", check.id, check.title));
+            let slow = check
+                .slow
+                .map_or_else(String::new, |why| format!(" (slow: {why})"));
+            lines.push(format!("  {:<52} {}{slow}\n", check.id, check.title));
         }
     }
     lines.concat()
@@ -67,6 +70,8 @@ fn as_json(suite: &Suite) -> serde_json::Value {
                 "official": check.names().map(|name| official(check, name)).collect::<Vec<_>>(),
                 "serial": check.serial,
                 "requires": check.requires.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "serial": check.serial,
+                "slow": check.slow,
                 "kills": check.kills.iter().map(|mutant| mutant.name).collect::<Vec<_>>(),
             })
         })

@@ -5,6 +5,7 @@
 //! file's `ALL`; a new family is a file, its `mod` line and its line in [`all`].
 
 mod apply;
+mod controllers;
 mod discovery;
 mod layer;
 mod list;
@@ -30,6 +31,7 @@ pub(crate) use layer::{Layer, Lines};
 /// The families, to name them in a check's `kills`: `mutant::watch::DROPS_ADDED`.
 pub mod families {
     pub use super::apply::*;
+    pub use super::controllers::*;
     pub use super::discovery::*;
     pub use super::list::*;
     pub use super::metadata::*;
@@ -126,6 +128,7 @@ impl Defect for Objects {
 pub fn all() -> Vec<Mutant> {
     [
         apply::ALL,
+        controllers::ALL,
         discovery::ALL,
         list::ALL,
         metadata::ALL,
