@@ -8,6 +8,7 @@ use reports::event::EventKind;
 use reports::outcome::Outcome;
 
 use crate::api::Request;
+use crate::callback::Place;
 use crate::cancel::Cancel;
 use crate::check::{self, Limits, RunOptions};
 use crate::distribution::Surface;
@@ -58,7 +59,9 @@ pub async fn drive(
         };
         for selection in &settings.selections {
             let lacks = planned.distribution.lacks();
-            let outcome = run_checks(settings, selection, access, lacks, sink, tap, cancel).await;
+            let place = cluster.callback_place();
+            let outcome =
+                run_checks(settings, selection, access, lacks, place, sink, tap, cancel).await;
             note(outcome, Some("see the checks".into()));
             for scenario in &selection.scenarios {
                 let cx = Scene {
@@ -92,6 +95,7 @@ async fn run_checks(
     selection: &Selection,
     access: &Access,
     lacks: &[&str],
+    place: Result<Place, String>,
     sink: &CellSink,
     tap: &Tap,
     cancel: &Cancel,
@@ -110,7 +114,11 @@ async fn run_checks(
     );
     let worst = std::sync::Mutex::new(Outcome::Passed);
     let offer = match check::Offer::discover(api, lacks).await {
-        Ok(offer) => Arc::new(offer),
+        Ok(offer) => {
+            let patience = settings.target.patience();
+            let checks = &selection.checks;
+            Arc::new(offer.with_callback(api, place, checks, patience).await)
+        }
         Err(error) => {
             sink.warn(format!(
                 "no check ran, for what the server offers could not be read: {error}"

@@ -6,7 +6,7 @@ use std::path::Path;
 use scenarios::conformance::{AREAS, checks};
 
 /// Files of the folder that are no area.
-const HELPERS: [&str; 5] = ["mod", "kinds", "status", "steps", "walk"];
+const HELPERS: [&str; 6] = ["admitting", "mod", "kinds", "status", "steps", "walk"];
 
 #[test]
 fn every_file_of_an_area_is_in_the_table() {

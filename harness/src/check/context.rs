@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use super::{CheckFault, CheckResult, Offer};
 use crate::api::deadline::{Seen, wait_for};
 use crate::api::{Api, Collection, Resource};
+use crate::callback::{Callback, CallbackOptions, CallbackServer};
 
 /// How long a check may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,7 @@ pub struct CheckContext {
     limits: Limits,
     offer: Arc<Offer>,
     namespace: OnceCell<String>,
+    callback: OnceCell<CallbackServer>,
     facts: AtomicU64,
 }
 
@@ -62,6 +64,7 @@ impl CheckContext {
             limits,
             offer,
             namespace: OnceCell::new(),
+            callback: OnceCell::new(),
             facts: AtomicU64::new(0),
         }
     }
@@ -105,6 +108,40 @@ impl CheckContext {
             .get_or_try_init(|| another(self.api.clean()))
             .await;
         made.map(String::as_str)
+    }
+
+    /// The check's own HTTPS server for calls of the API server, opened at the first call. It outlives the removal of
+    /// what the check made, so that nothing is removed past a dead webhook.
+    ///
+    /// # Errors
+    /// Skipped where the server cannot call this host; the instrument's fault when nothing can be opened.
+    pub async fn callback(&self) -> CheckResult<&CallbackServer> {
+        self.callback_with(&CallbackOptions::default()).await
+    }
+
+    /// The same with options, which count at the first call.
+    ///
+    /// # Errors
+    /// As [`CheckContext::callback`].
+    pub async fn callback_with(&self, options: &CallbackOptions) -> CheckResult<&CallbackServer> {
+        let place = match &self.offer.callback {
+            Callback::At(place) => *place,
+            Callback::Nowhere(why) => return Err(CheckFault::Skipped(why.clone())),
+        };
+        let opened = self.callback.get_or_try_init(|| async {
+            CallbackServer::start(place, options)
+                .await
+                .map_err(|error| CheckFault::Errored(format!("{error:#}")))
+        });
+        opened.await
+    }
+
+    /// What the API server did against the protocols in its calls.
+    pub(super) fn callback_faults(&self) -> Vec<String> {
+        self.callback
+            .get()
+            .map(CallbackServer::faults)
+            .unwrap_or_default()
     }
 
     /// One more namespace, removed after the check.

@@ -163,7 +163,9 @@ async fn matrix(
             cell.distribution.name()
         );
     };
-    let offer = Arc::new(Offer::discover(api, cell.distribution.lacks()).await?);
+    let offer = Offer::discover(api, cell.distribution.lacks()).await?;
+    let place = cluster.callback_place();
+    let offer = Arc::new(offer.with_callback(api, place, checks, patience).await);
     let limits = Limits {
         patience: Duration::from_secs(args.patience),
         ..Limits::default()

@@ -10,8 +10,12 @@
 //! claimed of it.
 
 mod access;
+mod admission;
+mod admitting;
+mod aggregator;
 mod batch;
 mod configmap;
+mod conversion;
 mod crd;
 mod discovery;
 mod disruption;
@@ -29,6 +33,8 @@ mod object;
 mod patch;
 mod pod;
 mod podtemplate;
+mod policy;
+mod policyapi;
 mod quota;
 mod runtimeclass;
 mod secret;
@@ -41,6 +47,9 @@ mod table;
 mod version;
 mod walk;
 mod watchers;
+mod webhook;
+mod webhookconfig;
+mod webhookcr;
 mod workload;
 
 use harness::check::Check;
@@ -59,6 +68,14 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "access",
         checks: access::CHECKS,
+    },
+    Area {
+        name: "admission",
+        checks: admission::CHECKS,
+    },
+    Area {
+        name: "aggregator",
+        checks: aggregator::CHECKS,
     },
     Area {
         name: "batch",
@@ -129,6 +146,14 @@ pub const AREAS: &[Area] = &[
         checks: podtemplate::CHECKS,
     },
     Area {
+        name: "policy",
+        checks: policy::CHECKS,
+    },
+    Area {
+        name: "policyapi",
+        checks: policyapi::CHECKS,
+    },
+    Area {
         name: "quota",
         checks: quota::CHECKS,
     },
@@ -165,6 +190,14 @@ pub const AREAS: &[Area] = &[
         checks: watchers::CHECKS,
     },
     Area {
+        name: "webhook",
+        checks: webhook::CHECKS,
+    },
+    Area {
+        name: "webhookconfig",
+        checks: webhookconfig::CHECKS,
+    },
+    Area {
         name: "workload",
         checks: workload::CHECKS,
     },
@@ -172,6 +205,14 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "crd",
         checks: crd::CHECKS,
+    },
+    Area {
+        name: "conversion",
+        checks: conversion::CHECKS,
+    },
+    Area {
+        name: "webhookcr",
+        checks: webhookcr::CHECKS,
     },
 ];
 

@@ -151,15 +151,30 @@ async fn changed(
         &read(cx, all, name).await?,
     )?;
 
-    let event = watch.next("MODIFIED", name).await?;
+    let event = change(watch, name, "patched").await?;
     cx.contains("the patch in the watch", &patched, &event)?;
     cx.expect(
         "the patch to come before the update",
         event["metadata"]["annotations"]["updated"].is_null(),
         || event.to_string(),
     )?;
-    let event = watch.next("MODIFIED", name).await?;
+    let event = change(watch, name, "updated").await?;
     cx.contains("the update in the watch", &updated, &event)
+}
+
+/// The next change of an object that shows this annotation. A controller may have written a status in between; nothing
+/// else may come.
+async fn change(
+    watch: &mut harness::check::Watching<'_>,
+    name: &str,
+    annotation: &str,
+) -> CheckResult<Value> {
+    loop {
+        let event = watch.next("MODIFIED", name).await?;
+        if event["metadata"]["annotations"][annotation].is_string() {
+            return Ok(event);
+        }
+    }
 }
 
 /// The group and version are listed, and the resource in them with its kind, scope and verbs.

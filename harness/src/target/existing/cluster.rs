@@ -10,8 +10,10 @@ use reports::event::BudgetEvidence;
 
 use super::{ExistingArgs, removal};
 use crate::api::Api;
+use crate::callback::{self, Place};
 use crate::cell::Cell;
 use crate::distribution::{Access, CommandLine};
+use crate::ready;
 use crate::sampler::Sampler;
 use crate::sampler::remote::{self, Remote};
 use crate::scope::{Resource, Scope};
@@ -24,6 +26,7 @@ struct ExistingCluster {
     since: Instant,
     api: Api,
     remote: Result<Remote, String>,
+    place: Result<Place, String>,
     objects: Resource,
     scope: Scope,
 }
@@ -52,6 +55,11 @@ pub(super) async fn take(
         }
         (remote, _) => remote,
     };
+    let place = match ready::server_of(&file, args.context.as_deref()) {
+        Ok(server) => callback::toward(&server).await,
+        Err(error) => Err(error),
+    };
+    let place = place.map_err(|error| format!("{error:#}"));
     scope
         .enter(objects.clone())
         .context("failed to begin on the cluster")?;
@@ -70,6 +78,7 @@ pub(super) async fn take(
         since: Instant::now(),
         api,
         remote,
+        place,
         objects,
         scope: scope.clone(),
     }))
@@ -78,6 +87,11 @@ pub(super) async fn take(
 impl Cluster for ExistingCluster {
     fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// The address from which this host speaks to the cluster. Whether it is reached the other way round is tried.
+    fn callback_place(&self) -> Result<Place, String> {
+        self.place.clone()
     }
 
     fn etcd_metrics(&self) -> Option<&str> {

@@ -1,0 +1,85 @@
+//! Where a server reaches what assay serves.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use anyhow::{Context, Result};
+
+/// An address of this host, from both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Where assay listens.
+    pub bind: IpAddr,
+    /// What the server calls. Another than `bind` where something translates addresses in between.
+    pub called: IpAddr,
+}
+
+impl Place {
+    /// The same address from both sides.
+    #[must_use]
+    pub fn same(address: impl Into<IpAddr>) -> Self {
+        let address = address.into();
+        Self {
+            bind: address,
+            called: address,
+        }
+    }
+}
+
+/// Whether a server can call assay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Callback {
+    /// At this place.
+    At(Place),
+    /// It cannot, and why.
+    Nowhere(String),
+}
+
+impl Default for Callback {
+    fn default() -> Self {
+        Self::Nowhere("nobody said at which address the server reaches this host".to_owned())
+    }
+}
+
+/// The address from which this host speaks to a URL's host: the one at which that host should reach this one. Nothing
+/// is sent.
+///
+/// # Errors
+/// When the URL names no host, or there is no route to it.
+pub async fn toward(url: &str) -> Result<Place> {
+    let uri: http::Uri = url
+        .parse()
+        .with_context(|| format!("failed to read the address {url}"))?;
+    let host = uri.host().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port = uri.port_u16().unwrap_or(443);
+    let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
+        .await
+        .with_context(|| format!("failed to resolve {host}; check the kubeconfig's server"))?
+        .collect();
+    let peer = found
+        .first()
+        .with_context(|| format!("failed to resolve {host}: it has no address"))?;
+    let any: IpAddr = match peer {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = tokio::net::UdpSocket::bind((any, 0)).await?;
+    // Connecting a datagram socket only asks the kernel for a route.
+    socket
+        .connect(peer)
+        .await
+        .with_context(|| format!("failed to find a route to {peer}"))?;
+    Ok(Place::same(socket.local_addr()?.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_loopback_server_is_reached_from_loopback() {
+        let place = toward("https://127.0.0.1:6443").await.unwrap();
+        assert_eq!(place, Place::same(Ipv4Addr::LOCALHOST));
+        assert!(toward("no url").await.is_err());
+    }
+}
