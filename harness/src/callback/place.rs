@@ -11,6 +11,9 @@ pub struct Place {
     pub bind: IpAddr,
     /// What the server calls. Another than `bind` where something translates addresses in between.
     pub called: IpAddr,
+    /// Another address of this host that the same server reaches and that an endpoint of a Service may have, where
+    /// `called` is a loopback address, which it may not have.
+    pub routable: Option<IpAddr>,
 }
 
 impl Place {
@@ -21,6 +24,17 @@ impl Place {
         Self {
             bind: address,
             called: address,
+            routable: None,
+        }
+    }
+
+    /// The same host at an address that may be an endpoint of a Service; `None` where it has none.
+    #[must_use]
+    pub fn as_endpoint(self) -> Option<Self> {
+        if self.called.is_loopback() {
+            self.routable.map(Self::same)
+        } else {
+            Some(self)
         }
     }
 }
@@ -59,17 +73,29 @@ pub async fn toward(url: &str) -> Result<Place> {
     let peer = found
         .first()
         .with_context(|| format!("failed to resolve {host}: it has no address"))?;
+    let own = source(*peer)
+        .await
+        .with_context(|| format!("failed to find a route to {peer}"))?;
+    let mut place = Place::same(own);
+    if own.is_loopback() {
+        let outside = source(ELSEWHERE).await.ok();
+        place.routable = outside.filter(|address| !address.is_loopback());
+    }
+    Ok(place)
+}
+
+/// Nobody's address (RFC 5737): the way there is the way out of this host.
+const ELSEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 443);
+
+/// This host's address on the way to a peer. Connecting a datagram socket only asks the kernel for a route.
+async fn source(peer: SocketAddr) -> std::io::Result<IpAddr> {
     let any: IpAddr = match peer {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let socket = tokio::net::UdpSocket::bind((any, 0)).await?;
-    // Connecting a datagram socket only asks the kernel for a route.
-    socket
-        .connect(peer)
-        .await
-        .with_context(|| format!("failed to find a route to {peer}"))?;
-    Ok(Place::same(socket.local_addr()?.ip()))
+    socket.connect(peer).await?;
+    Ok(socket.local_addr()?.ip())
 }
 
 #[cfg(test)]
@@ -79,7 +105,9 @@ mod tests {
     #[tokio::test]
     async fn a_loopback_server_is_reached_from_loopback() {
         let place = toward("https://127.0.0.1:6443").await.unwrap();
-        assert_eq!(place, Place::same(Ipv4Addr::LOCALHOST));
+        assert_eq!(place.called, Ipv4Addr::LOCALHOST);
+        assert!(place.routable.is_none_or(|address| !address.is_loopback()));
+        assert_eq!(place.as_endpoint().map(|own| own.called), place.routable);
         assert!(toward("no url").await.is_err());
     }
 }

@@ -235,3 +235,76 @@ fn keep<T>(list: &Mutex<Vec<T>>, item: T) {
         list.push(item);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+    fn client(server: &CallbackServer) -> reqwest::Client {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let trusted = reqwest::Certificate::from_pem(server.authority_pem.as_bytes()).unwrap();
+        reqwest::Client::builder()
+            .tls_certs_only([trusted])
+            .no_proxy()
+            .build()
+            .unwrap()
+    }
+
+    fn review() -> Value {
+        json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "u", "operation": "CREATE", "kind": {"kind": "ConfigMap"},
+            "resource": {"resource": "configmaps"}, "userInfo": {"username": "admin"}}})
+    }
+
+    async fn post(server: &CallbackServer, path: &str, body: &Value) -> (u16, Value) {
+        let url = format!("https://{}{path}?timeout=1s", server.address());
+        let answer = client(server).post(url).json(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn reviews_are_answered_and_kept() {
+        let place = Place::same(LOOPBACK);
+        let server = CallbackServer::start(place, &CallbackOptions::default())
+            .await
+            .unwrap();
+        server.admit("/deny", |_| Verdict::Deny("no".to_owned()));
+        let (status, body) = post(&server, "/deny", &review()).await;
+        assert_eq!((status, &body["response"]["allowed"]), (200, &json!(false)));
+        // Called like the path itself, and without effect.
+        let (_, body) = post(&server, "/deny/ignored", &review()).await;
+        assert_eq!(body["response"]["allowed"], true);
+        assert_eq!(server.calls("/deny"), [review(), review()]);
+        assert!(server.faults().is_empty() && server.connections() > 0);
+
+        let (status, _) = post(&server, "/deny", &json!({"kind": "Pod"})).await;
+        assert_eq!(status, 400);
+        assert_eq!(server.faults().len(), 1);
+        assert_eq!(post(&server, "/none", &review()).await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_served_once_it_is_dropped() {
+        let place = Place::same(LOOPBACK);
+        let server = CallbackServer::start(place, &CallbackOptions::default())
+            .await
+            .unwrap();
+        let (client, address) = (client(&server), server.address());
+        server.handle("/", |_| Answer {
+            status: 200,
+            body: json!({}),
+        });
+        let url = format!("https://{address}/");
+        assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
+        let accepting = server.accepting.clone();
+        drop(server);
+        while !accepting.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        // Neither a new connection nor the one that was kept open.
+        assert!(client.get(&url).send().await.is_err());
+    }
+}

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use super::{CheckFault, CheckResult, Offer};
 use crate::api::deadline::{Seen, wait_for};
 use crate::api::{Api, Collection, Resource};
-use crate::callback::{Callback, CallbackOptions, CallbackServer};
+use crate::callback::{Callback, CallbackOptions, CallbackServer, Place};
 
 /// How long a check may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub struct CheckContext {
     offer: Arc<Offer>,
     namespace: OnceCell<String>,
     callback: OnceCell<CallbackServer>,
+    endpoint: OnceCell<CallbackServer>,
     facts: AtomicU64,
 }
 
@@ -65,6 +66,7 @@ impl CheckContext {
             offer,
             namespace: OnceCell::new(),
             callback: OnceCell::new(),
+            endpoint: OnceCell::new(),
             facts: AtomicU64::new(0),
         }
     }
@@ -128,20 +130,34 @@ impl CheckContext {
             Callback::At(place) => *place,
             Callback::Nowhere(why) => return Err(CheckFault::Skipped(why.clone())),
         };
-        let opened = self.callback.get_or_try_init(|| async {
-            CallbackServer::start(place, options)
-                .await
-                .map_err(|error| CheckFault::Errored(format!("{error:#}")))
-        });
-        opened.await
+        open(&self.callback, place, options).await
+    }
+
+    /// One more such server, at an address that may be an endpoint of a Service.
+    ///
+    /// # Errors
+    /// As [`CheckContext::callback`]; Skipped, too, where this host has no such address.
+    pub async fn callback_endpoint(
+        &self,
+        options: &CallbackOptions,
+    ) -> CheckResult<&CallbackServer> {
+        let place = match &self.offer.callback {
+            Callback::At(place) => place.as_endpoint().ok_or_else(|| {
+                CheckFault::Skipped(
+                    "this host has no address but loopback, which no endpoint of a Service may have"
+                        .to_owned(),
+                )
+            })?,
+            Callback::Nowhere(why) => return Err(CheckFault::Skipped(why.clone())),
+        };
+        open(&self.endpoint, place, options).await
     }
 
     /// What the API server did against the protocols in its calls.
     pub(super) fn callback_faults(&self) -> Vec<String> {
-        self.callback
-            .get()
-            .map(CallbackServer::faults)
-            .unwrap_or_default()
+        let opened = [&self.callback, &self.endpoint].into_iter();
+        let servers = opened.filter_map(OnceCell::get);
+        servers.flat_map(CallbackServer::faults).collect()
     }
 
     /// One more namespace, removed after the check.
@@ -199,6 +215,19 @@ impl CheckContext {
         })
         .await
     }
+}
+
+async fn open<'s>(
+    cell: &'s OnceCell<CallbackServer>,
+    place: Place,
+    options: &CallbackOptions,
+) -> CheckResult<&'s CallbackServer> {
+    let opened = cell.get_or_try_init(|| async {
+        CallbackServer::start(place, options)
+            .await
+            .map_err(|error| CheckFault::Errored(format!("{error:#}")))
+    });
+    opened.await
 }
 
 async fn another(api: Api) -> CheckResult<String> {

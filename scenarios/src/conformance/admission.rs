@@ -10,34 +10,12 @@ use serde_json::{Value, json};
 use super::admitting::{MUTATING, Rule, Scope, VALIDATING};
 use super::kinds::CONFIG_MAPS;
 use super::steps::{create, read, update};
-use super::walk::discovered;
 
 const SERVED: &[Requirement] = &[Requirement::WEBHOOKS];
 const CONDITIONS: &[Requirement] = &[Requirement::WEBHOOKS, Requirement::Since(28)];
 
 /// The area's checks.
 pub const CHECKS: &[Check] = &[
-    Check {
-        id: "admission/configurations-are-discovered",
-        title: "The group admissionregistration.k8s.io and its version v1 are listed, and both configurations of webhooks in them.",
-        official: &[
-            "[sig-api-machinery] AdmissionWebhook should include webhook resources in discovery documents",
-        ],
-        requires: SERVED,
-        kills: &[
-            mutant::GROUPS_MISSING,
-            mutant::RESOURCES_MISSING,
-            mutant::WRONG_GROUP,
-            mutant::WRONG_KIND,
-        ],
-        run: |cx| {
-            Box::pin(async {
-                discovered(cx, MUTATING).await?;
-                discovered(cx, VALIDATING).await
-            })
-        },
-        ..Check::BASE
-    },
     Check {
         id: "admission/fails-closed",
         title: "A webhook that cannot be called and must not fail refuses every request that it matches, and no other.",

@@ -45,11 +45,15 @@ impl Flunders {
             group: group.to_owned(),
             store: Arc::default(),
         };
-        let serving = flunders.clone();
-        server.handle(&format!("/apis/{group}/{VERSION}"), move |call| {
-            serving.answer(call)
-        });
+        flunders.also(server);
         flunders
+    }
+
+    /// Serves the same flunders at another server.
+    pub(crate) fn also(&self, server: &CallbackServer) {
+        let serving = self.clone();
+        let path = format!("/apis/{}/{VERSION}", self.group);
+        server.handle(&path, move |call| serving.answer(call));
     }
 
     /// Who asked for flunders so far.
