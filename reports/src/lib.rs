@@ -18,6 +18,7 @@ pub mod junit;
 pub mod latency;
 pub mod markdown;
 pub mod metric;
+pub mod mutants;
 pub mod outcome;
 pub mod overview;
 pub mod plot;

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use reports::ExitCode;
 use reports::budget::Budget;
+use reports::mutants::MutantMatrix;
 
 use super::resolve::{self, Chosen};
 use super::{CommandError, leg};
 use crate::artifact::args::{EtcdArgs, K3sArgs};
 use crate::cancel::Cancel;
 use crate::cell::{Cell, Shape};
-use crate::check::mutants::{MutantMatrix, run_mutants};
+use crate::check::mutants::run_mutants;
 use crate::check::{Check, Limits, Offer, RunOptions};
 use crate::ready;
 use crate::run_dir::RunDir;
@@ -94,10 +95,12 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
     .await;
     let leftovers = cluster.destroy().await;
     scope.close();
-    let matrix = matrix.map_err(|error| CommandError::Errored(format!("{error:#}")))?;
-    let text = matrix.render();
-    fs_err::write(dir.path().join("mutants.txt"), &text).map_err(anyhow::Error::from)?;
-    crate::output::stdout(&text);
+    let mut matrix = matrix.map_err(|error| CommandError::Errored(format!("{error:#}")))?;
+    matrix.distribution = chosen.distribution.name().to_owned();
+    write(&dir, &matrix)?;
+    crate::output::stdout(matrix.text());
+    let page = dir.path().join("mutants.html");
+    crate::output::stdout(format_args!("report: {}\n", page.display()));
     for leftover in &leftovers {
         crate::output::stdout(format_args!("remains {leftover}\n"));
     }
@@ -110,6 +113,19 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
     } else {
         ExitCode::Passed
     })
+}
+
+/// The matrix for programs, for a browser, and as a table for a repository.
+fn write(dir: &RunDir, matrix: &MutantMatrix) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(matrix)?;
+    for (name, content) in [
+        ("mutants.json", json),
+        ("mutants.html", matrix.html()),
+        ("mutants.md", matrix.markdown()),
+    ] {
+        fs_err::write(dir.path().join(name), content)?;
+    }
+    Ok(())
 }
 
 fn cell(
@@ -171,6 +187,7 @@ async fn matrix(
         ..Limits::default()
     }
     .stretched(patience);
+    let version = offer.version.clone();
     let options = RunOptions {
         jobs: usize::from(args.jobs),
         limits,
@@ -178,7 +195,7 @@ async fn matrix(
         cancel: cancel.receiver(),
     };
     tokio::select! {
-        matrix = run_mutants(checks, api, &options) => Ok(matrix),
+        matrix = run_mutants(checks, api, &options) => Ok(MutantMatrix { version, ..matrix }),
         exit = cluster.ended() => anyhow::bail!("the server ended while it was checked: {exit:?}; see {}", cluster.log().display()),
     }
 }

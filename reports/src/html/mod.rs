@@ -49,14 +49,7 @@ const SECTIONS: &[Section] = &[
 
 fn render(run: &RunRecord) -> String {
     let title = escape(&overview::title(run));
-    let mut out = format!(
-        "<!DOCTYPE html>\n<html lang=\"en-GB\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-         style-src 'unsafe-inline'; img-src data:\">\n<title>{title}</title>\n\
-         <style>\n{}</style>\n</head>\n<body>\n<h1>{title}</h1>\n",
-        include_str!("../../assets/report.css")
-    );
+    let mut out = String::new();
     let _ = writeln!(
         out,
         "<p class=\"soft\">{}; {}; assay {}</p>",
@@ -81,8 +74,19 @@ fn render(run: &RunRecord) -> String {
             "<section id=\"{anchor}\">\n<h2>{heading}</h2>\n{body}</section>"
         );
     }
-    out.push_str("</body>\n</html>\n");
-    out
+    page(&title, &out)
+}
+
+/// A page that works without network and without scripts. Both arguments are HTML already.
+pub(crate) fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en-GB\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+         style-src 'unsafe-inline'; img-src data:\">\n<title>{title}</title>\n\
+         <style>\n{}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{body}</body>\n</html>\n",
+        include_str!("../../assets/report.css")
+    )
 }
 
 fn banners(out: &mut String, run: &RunRecord) {
