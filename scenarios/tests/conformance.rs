@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use harness::api::{Api, client};
+use harness::callback::toward_server;
 use harness::check::{Limits, Offer, run_check};
 use libtest_mimic::{Arguments, Failed, Trial};
 use reports::outcome::Outcome;
@@ -33,6 +34,9 @@ fn main() -> std::process::ExitCode {
         let offer = Offer::discover(&api, &[])
             .await
             .expect("a server that answers discovery");
+        let place = toward_server(&kubeconfig, None, server.as_deref()).await;
+        let place = place.map_err(|error| format!("{error:#}"));
+        let offer = offer.with_callback(&api, place, &checks, 1).await;
         (api, Arc::new(offer))
     });
     let trials = checks.into_iter().map(|check| {

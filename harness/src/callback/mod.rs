@@ -12,7 +12,7 @@ mod review;
 mod serve;
 mod server;
 
-pub use place::{Callback, Place, toward};
+pub use place::{Callback, Place, toward_server};
 pub(crate) use probe::probe;
 pub use review::Verdict;
 pub use serve::{Answer, Call};

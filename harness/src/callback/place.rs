@@ -1,8 +1,11 @@
 //! Where a server reaches what assay serves.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use anyhow::{Context, Result};
+
+use crate::ready::server_of;
 
 /// An address of this host, from both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +62,7 @@ impl Default for Callback {
 ///
 /// # Errors
 /// When the URL names no host, or there is no route to it.
-pub async fn toward(url: &str) -> Result<Place> {
+async fn toward(url: &str) -> Result<Place> {
     let uri: http::Uri = url
         .parse()
         .with_context(|| format!("failed to read the address {url}"))?;
@@ -82,6 +85,21 @@ pub async fn toward(url: &str) -> Result<Place> {
         place.routable = outside.filter(|address| !address.is_loopback());
     }
     Ok(place)
+}
+
+/// The same for the server of a kubeconfig, in a context or in its current one, or for another address of that server.
+///
+/// # Errors
+/// As [`toward`], and when the kubeconfig names no server.
+pub async fn toward_server(
+    kubeconfig: &Path,
+    context: Option<&str>,
+    address: Option<&str>,
+) -> Result<Place> {
+    match address {
+        Some(address) => toward(address).await,
+        None => toward(&server_of(kubeconfig, context)?).await,
+    }
 }
 
 /// Nobody's address (RFC 5737): the way there is the way out of this host.

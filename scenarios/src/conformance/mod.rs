@@ -3,11 +3,12 @@
 //! One area a file. A new check is a `Check` and its line in the area's `CHECKS`; a new area is a file, its `mod` line and
 //! its line in [`AREAS`]. Nothing of the official tests is copied.
 //!
-//! What stands behind the names in `official`: the upstream source was read for `configmap`, `discovery` (groups and
-//! versions), `endpoints`, `event`, `lease`, `limitrange`, `list`, `network` (IngressClass), `podtemplate`, `quota` (status,
-//! counts of Services and Secrets), `runtimeclass`, `table` and `watchers`, and for patch and deletion in `namespace`. The rest was
-//! written from the one-line summaries of the reference table and must be held against the source before anything is
-//! claimed of it.
+//! What stands behind the names in `official`: the upstream source was read for `admission`, `aggregator`, `configmap`,
+//! `conversion`, `discovery` (groups and versions, webhook configurations), `endpoints`, `event`, `lease`, `limitrange`,
+//! `list`, `network` (IngressClass), `podtemplate`, `policy`, `policyapi`, `quota` (status, counts of Services and Secrets),
+//! `runtimeclass`, `table`, `watchers`, `webhook`, `webhookconfig` and `webhookcr`, and for patch and deletion in
+//! `namespace`. The rest was written from the one-line summaries of the reference table and must be held against the source
+//! before anything is claimed of it.
 
 mod access;
 mod admission;

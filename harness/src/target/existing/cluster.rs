@@ -13,7 +13,6 @@ use crate::api::Api;
 use crate::callback::{self, Place};
 use crate::cell::Cell;
 use crate::distribution::{Access, CommandLine};
-use crate::ready;
 use crate::sampler::Sampler;
 use crate::sampler::remote::{self, Remote};
 use crate::scope::{Resource, Scope};
@@ -55,10 +54,7 @@ pub(super) async fn take(
         }
         (remote, _) => remote,
     };
-    let place = match ready::server_of(&file, args.context.as_deref()) {
-        Ok(server) => callback::toward(&server).await,
-        Err(error) => Err(error),
-    };
+    let place = callback::toward_server(&file, args.context.as_deref(), None).await;
     let place = place.map_err(|error| format!("{error:#}"));
     scope
         .enter(objects.clone())
