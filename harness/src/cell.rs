@@ -16,6 +16,8 @@ pub enum Shape {
     ControlPlane,
     /// The control plane with its kubelet, container runtime and pods.
     Node,
+    /// API server and datastore alone: no controller runs, so that every check of one must fail.
+    ApiServer,
 }
 
 impl fmt::Display for Shape {
@@ -23,6 +25,7 @@ impl fmt::Display for Shape {
         f.write_str(match self {
             Self::ControlPlane => "control-plane",
             Self::Node => "node",
+            Self::ApiServer => "api-server",
         })
     }
 }

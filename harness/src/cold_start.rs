@@ -14,13 +14,7 @@ const SUITE: &str = "footprint";
 const SCENARIO: &str = "cold_start";
 
 /// Records the milestones, and what starting cost in CPU time and memory.
-pub fn record(
-    cluster: &dyn Cluster,
-    sink: &CellSink,
-    ready: &Ready,
-    boot: &PhaseSamples,
-    counted: Option<Counted>,
-) {
+pub fn record(cluster: &dyn Cluster, sink: &CellSink, ready: &Ready, boot: &PhaseSamples) {
     milestones(cluster, sink, ready, "exec");
     let measure = |name: &str, unit: Unit, value: f64, source: &str| {
         measure(sink, name, unit, value, source);
@@ -50,20 +44,12 @@ pub fn record(
             "cgroup, newest sample",
         );
     }
-    if let Some(counted) = counted {
-        measure(
-            "exec_to_first_write_counted",
-            Unit::Milliseconds,
-            counted.clock.as_secs_f64() * 1e3,
-            "the guest's clock, which counts instructions: virtual time, no machine's",
-        );
-        measure(
-            "instructions_until_first_write",
-            Unit::Count,
-            counted.instructions as f64,
-            "CPU accounting of the server's cgroup, one instruction a nanosecond",
-        );
+    for milestone in &ready.milestones {
+        if let Some(counted) = milestone.counted {
+            count(sink, word(milestone.condition), counted);
+        }
     }
+    machine(cluster, sink);
     finish(sink, Outcome::Passed, None);
 }
 
@@ -72,27 +58,84 @@ pub fn skip(cluster: &dyn Cluster, sink: &CellSink, ready: &Ready, why: &str) {
     if cluster.restored() {
         milestones(cluster, sink, ready, "restore");
     }
+    machine(cluster, sink);
     finish(sink, Outcome::Skipped, Some(why.to_owned()));
 }
 
 /// The time from the server's start, or from its machine's restoring, to each condition of readiness.
 fn milestones(cluster: &dyn Cluster, sink: &CellSink, ready: &Ready, from: &str) {
-    for (condition, at) in &ready.milestones {
-        let to = match condition {
-            ReadyWhen::Listening => "listening",
-            ReadyWhen::Http200(_) => "ready",
-            ReadyWhen::FirstWrite => "first_write",
-            ReadyWhen::Node => "node",
-            ReadyWhen::Agents => "agents",
-            ReadyWhen::FirstPod => "first_pod",
-        };
-        let took = at.saturating_duration_since(cluster.started());
+    for milestone in &ready.milestones {
+        let to = word(milestone.condition);
+        let took = milestone.at.saturating_duration_since(cluster.started());
         measure(
             sink,
             &format!("{from}_to_{to}"),
             Unit::Milliseconds,
             took.as_secs_f64() * 1e3,
             "polled from outside",
+        );
+    }
+}
+
+fn word(condition: ReadyWhen) -> &'static str {
+    match condition {
+        ReadyWhen::Listening => "listening",
+        ReadyWhen::Http200(_) => "ready",
+        ReadyWhen::FirstWrite => "first_write",
+        ReadyWhen::Controllers => "controllers",
+        ReadyWhen::Node => "node",
+        ReadyWhen::Agents => "agents",
+        ReadyWhen::FirstPod => "first_pod",
+    }
+}
+
+/// What a start has cost a machine that counts its instructions, up to one condition.
+fn count(sink: &CellSink, to: &str, counted: Counted) {
+    measure(
+        sink,
+        &format!("exec_to_{to}_counted"),
+        Unit::Milliseconds,
+        counted.clock.as_secs_f64() * 1e3,
+        "the guest's clock, which counts instructions: virtual time, no machine's",
+    );
+    measure(
+        sink,
+        &format!("instructions_until_{to}"),
+        Unit::Count,
+        counted.instructions as f64,
+        &format!(
+            "CPU accounting of the server's cgroup, one instruction a nanosecond; {} draws of prime candidates were the \
+             same as in each run",
+            counted.fixed_draws
+        ),
+    );
+}
+
+/// How long the machine itself took, before there was a server in it.
+fn machine(cluster: &dyn Cluster, sink: &CellSink) {
+    let Some(boot) = cluster.boot() else {
+        return;
+    };
+    let (name, what) = match boot.restored {
+        true => ("restore_to_agent", "the machine's memory was restored"),
+        false => ("boot", "the machine booted"),
+    };
+    let until = "from the emulator's execution to the first answer of the agent in the guest";
+    let milliseconds = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+    measure(
+        sink,
+        name,
+        Unit::Milliseconds,
+        milliseconds(boot.wall),
+        &format!("{until}; {what}"),
+    );
+    if let Some(cpu) = boot.cpu {
+        measure(
+            sink,
+            &format!("{name}_emulator_cpu"),
+            Unit::Milliseconds,
+            milliseconds(cpu),
+            &format!("CPU time of the emulator {until}; {what}"),
         );
     }
 }

@@ -11,7 +11,7 @@ use crate::api::Request;
 use crate::callback::Place;
 use crate::cancel::Cancel;
 use crate::check::{self, Limits, RunOptions};
-use crate::distribution::Surface;
+use crate::distribution::{Surface, lacks};
 use crate::journal::CellSink;
 use crate::plan::PlannedCell;
 use crate::runner::RunSettings;
@@ -58,10 +58,12 @@ pub async fn drive(
             }
         };
         for selection in &settings.selections {
-            let lacks = planned.distribution.lacks();
+            let lacks = lacks(planned.distribution, planned.shape, planned.agents);
             let place = cluster.callback_place();
-            let outcome =
-                run_checks(settings, selection, access, lacks, place, sink, tap, cancel).await;
+            let outcome = run_checks(
+                settings, selection, access, &lacks, place, sink, tap, cancel,
+            )
+            .await;
             note(outcome, Some("see the checks".into()));
             for scenario in &selection.scenarios {
                 let cx = Scene {

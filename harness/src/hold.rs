@@ -73,6 +73,34 @@ pub(crate) async fn hold(
             source: "its own CPU time over the guest's clock, a share of one CPU".into(),
         }));
     }
+    if let Some(seen) = cluster.available_twice().await {
+        let views = [
+            (
+                "available_by_sampler",
+                seen.sampler,
+                "the sampler in the guest",
+            ),
+            (
+                "available_by_emulator",
+                seen.emulator,
+                "the guest's balloon driver, by way of the emulator",
+            ),
+        ];
+        for (name, bytes, who) in views {
+            sink.emit(EventKind::Measurement(Measurement {
+                suite: "footprint".into(),
+                scenario: "observer".into(),
+                name: name.into(),
+                unit: Unit::Bytes,
+                value: bytes as f64,
+                labels: Default::default(),
+                samples: None,
+                source: format!(
+                    "MemAvailable of the machine, as told by {who} at the end of the hold period"
+                ),
+            }));
+        }
+    }
     let within = ANSWER_WITHIN * settings.target.patience();
     let still = tokio::time::timeout(within, crate::drive::still_serving(access)).await;
     let how = match still {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::control_plane;
 use crate::machine::process::{EMULATOR, emulator};
 use crate::target::native;
 
@@ -13,6 +14,7 @@ pub fn internal(args: &[OsString]) -> Option<ExitCode> {
     match args.get(1)?.to_str()? {
         native::KEEPER => Some(native::keeper()),
         native::INIT => Some(native::init()),
+        control_plane::SUBCOMMAND => Some(control_plane::run(&args[1..])),
         EMULATOR => Some(emulator(&args[2..])),
         _ => None,
     }

@@ -84,7 +84,7 @@ pub fn cells(
                 .distribution
                 .artifacts()
                 .iter()
-                .filter(|need| need.only_for.is_none_or(|only| only == datastore))
+                .filter(|need| need.applies(datastore, common.shape))
                 .find(|need| !binaries.contains_key(need.name))
                 .map(|need| {
                     missing

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::api::{self, Api, Request};
 use crate::distribution::{Access as AccessFile, ReadyWhen};
 use crate::scenario::Access;
-use crate::target::Cluster;
+use crate::target::{Cluster, Counted};
 
 /// Pause between two looks at a port: dense, for it costs the server next to nothing.
 const PORT_PAUSE: Duration = Duration::from_millis(10);
@@ -24,8 +24,18 @@ const REQUEST_PAUSE: Duration = Duration::from_millis(40);
 pub struct Ready {
     /// How it is spoken to.
     pub access: Access,
-    /// Each condition and the moment at which it held.
-    pub milestones: Vec<(ReadyWhen, Instant)>,
+    /// Each condition, in order.
+    pub milestones: Vec<Milestone>,
+}
+
+/// A condition that held.
+pub struct Milestone {
+    /// Which.
+    pub condition: ReadyWhen,
+    /// When it was seen to hold.
+    pub at: Instant,
+    /// What the start had cost by then, on a machine that counts it.
+    pub counted: Option<Counted>,
 }
 
 /// Waits for each condition in turn. The caller bounds it in time with [`tokio::time::timeout`];
@@ -63,6 +73,12 @@ pub async fn wait(
                     .context("failed to write: the port was not awaited first")?;
                 first_write(cluster, access, run, &note).await?;
             }
+            (ReadyWhen::Controllers, _) => {
+                let Some(Access::Kubernetes(api)) = &access else {
+                    bail!("failed to wait for controllers: a Kubernetes API was not awaited first");
+                };
+                default_account(cluster, api, &note).await;
+            }
             (ReadyWhen::Node | ReadyWhen::Agents | ReadyWhen::FirstPod, _) => {
                 let Some(Access::Kubernetes(api)) = &access else {
                     bail!(
@@ -76,7 +92,11 @@ pub async fn wait(
                 }
             }
         }
-        milestones.push((*condition, Instant::now()));
+        milestones.push(Milestone {
+            condition: *condition,
+            at: Instant::now(),
+            counted: cluster.counted_since_start().await,
+        });
     }
     let access = access
         .context("failed to reach the server: the distribution names no condition of readiness")?;
@@ -89,8 +109,10 @@ async fn listening(
     run: &str,
     note: &impl Fn(String),
 ) -> anyhow::Result<Access> {
+    // A port that was open once is not touched again: each touch is a handshake that the server begins, and logs.
+    let mut open = false;
     loop {
-        match try_listening(file, run).await {
+        match try_listening(file, run, &mut open).await {
             Ok(access) => return Ok(access),
             Err(error) => note(format!("{error:#}")),
         }
@@ -98,11 +120,14 @@ async fn listening(
     }
 }
 
-async fn try_listening(file: &AccessFile, run: &str) -> anyhow::Result<Access> {
+async fn try_listening(file: &AccessFile, run: &str, open: &mut bool) -> anyhow::Result<Access> {
     match file {
         AccessFile::Kubeconfig { path, context, url } => {
-            if let Some(url) = url {
+            if let Some(url) = url
+                && !*open
+            {
                 touch(url).await?;
+                *open = true;
             }
             anyhow::ensure!(path.exists(), "the kubeconfig is not written yet");
             if url.is_none() && context.is_none() {
@@ -184,6 +209,22 @@ async fn http_200(
             }
         };
         note(seen);
+        cluster.pace(REQUEST_PAUSE).await;
+    }
+}
+
+/// Waits for what the service account controller makes: the account that pods run as.
+async fn default_account(cluster: &dyn Cluster, api: &Api, note: &impl Fn(String)) {
+    const ACCOUNT: &str = "/api/v1/namespaces/default/serviceaccounts/default";
+    loop {
+        match api.send(Request::get(ACCOUNT)).await {
+            Ok(response) if response.status == 200 => return,
+            Ok(response) => note(format!(
+                "the default service account: {}",
+                response.summary()
+            )),
+            Err(error) => note(error.to_string()),
+        }
         cluster.pace(REQUEST_PAUSE).await;
     }
 }

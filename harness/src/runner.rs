@@ -162,7 +162,7 @@ async fn serve(
     };
     let boot = Phase::begin(sink, tap, "footprint", name);
     let last_seen = Mutex::new("nothing yet".to_owned());
-    let mut conditions = planned.distribution.ready_when().to_vec();
+    let mut conditions = planned.distribution.ready_when(planned.shape).to_vec();
     if planned.shape == Shape::Node {
         conditions.push(ReadyWhen::Node);
         if planned.agents > 0 {
@@ -217,9 +217,8 @@ async fn serve(
         },
         ..ready
     };
-    let counted = cluster.counted_since_start().await;
     match cluster.start_unseen() {
-        None => cold_start::record(cluster, sink, &ready, &boot.end(), counted),
+        None => cold_start::record(cluster, sink, &ready, &boot.end()),
         Some(why) => cold_start::skip(cluster, sink, &ready, why),
     }
     if let Err(error) = cluster.served().await {

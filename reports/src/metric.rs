@@ -73,6 +73,8 @@ pub enum Metric {
     MachineAvailable,
     /// Swap used by a whole emulated machine.
     MachineSwapUsed,
+    /// Memory that the store of zram takes in a whole emulated machine (`mem_used_total`).
+    MachineZramUsed,
     /// CPU time used by a whole emulated machine, cumulative, microseconds (idle and waiting for IO left out).
     MachineCpuUsed,
     /// Page faults of a whole emulated machine that read from a disk, cumulative: many of them are thrashing.
@@ -118,7 +120,8 @@ impl Metric {
             | Self::Pss
             | Self::MachineUsed
             | Self::MachineAvailable
-            | Self::MachineSwapUsed => Unit::Bytes,
+            | Self::MachineSwapUsed
+            | Self::MachineZramUsed => Unit::Bytes,
         }
     }
 
@@ -139,6 +142,7 @@ impl Metric {
                 | Self::MachineUsed
                 | Self::MachineAvailable
                 | Self::MachineSwapUsed
+                | Self::MachineZramUsed
         )
     }
 }

@@ -53,6 +53,23 @@ pub enum WaitError<E> {
 pub async fn wait_for<T, E, Look, Answer>(
     what: &str,
     granted: Duration,
+    look: Look,
+) -> Result<T, WaitError<E>>
+where
+    Look: FnMut() -> Answer,
+    Answer: Future<Output = Result<Seen<T>, E>>,
+{
+    wait_with_pauses(what, granted, LONGEST_PAUSE, look).await
+}
+
+/// The same with pauses that grow up to `longest`, for what takes minutes and costs the server work at each look.
+///
+/// # Errors
+/// As [`wait_for`].
+pub async fn wait_with_pauses<T, E, Look, Answer>(
+    what: &str,
+    granted: Duration,
+    longest: Duration,
     mut look: Look,
 ) -> Result<T, WaitError<E>>
 where
@@ -74,7 +91,7 @@ where
             });
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+        pause = (pause * 3 / 2).min(longest);
     }
 }
 

@@ -11,6 +11,9 @@ use super::{Request, Response};
 const KEPT: usize = 12;
 /// Bytes kept of one exchange's text.
 const CAP: usize = 4096;
+/// A longer answer is told by its length alone: to redact all of it for the few kilobytes that are kept would cost seconds,
+/// as with an OpenAPI document of several megabytes.
+const LONG: usize = 1 << 20;
 /// What stands in place of a secret.
 const REDACTED: &str = "[redacted]";
 /// Fields whose text is a credential wherever they appear.
@@ -54,7 +57,9 @@ impl Evidence {
             (None, Some(raw)) if !secret => format!(" {raw}"),
             _ => String::new(),
         };
-        let answered = if response.body.is_null() {
+        let answered = if response.bytes.len() > LONG {
+            format!("[{} bytes]", response.bytes.len())
+        } else if response.body.is_null() {
             if secret {
                 REDACTED.to_owned()
             } else {
@@ -246,6 +251,12 @@ mod tests {
             text.len()
         );
         assert_eq!(escaped("a\u{1b}[2J\u{202e}"), r"a\u{1b}[2J\u{202e}");
+    }
+
+    #[test]
+    fn a_very_long_answer_is_told_by_its_length() {
+        let text = kept(&Request::get("/x"), &json!({"a": "a".repeat(LONG)}));
+        assert_eq!(text, format!("GET /x -> 200 [{} bytes]", LONG + 8));
     }
 
     #[test]

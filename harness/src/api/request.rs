@@ -90,6 +90,14 @@ impl Request {
         self
     }
 
+    /// Sets a body that is sent as it stands, and its media type.
+    #[must_use]
+    pub fn raw(mut self, body: impl Into<String>, content_type: impl Into<String>) -> Self {
+        self.raw_body = Some(body.into());
+        self.content_type = content_type.into();
+        self
+    }
+
     /// Sets the `Accept` header.
     #[must_use]
     pub fn accept(mut self, accept: impl Into<String>) -> Self {

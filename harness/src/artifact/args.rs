@@ -8,6 +8,7 @@ use super::cache::Cache;
 use super::error::ArtifactError;
 use super::etcd::EtcdRequest;
 use super::k3s::K3sRequest;
+use super::kubernetes::{DEFAULT_FOLDER, KubernetesRequest};
 use super::mirror::Mirror;
 use super::patience::Patience;
 use super::release::check_version;
@@ -106,15 +107,31 @@ impl SourceArgs {
 impl EtcdArgs {
     /// The request for an etcd of `arch`, with what the environment adds.
     pub fn request(&self, arch: Arch) -> EtcdRequest {
-        let assets = std::env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty());
         EtcdRequest {
             flag: self.etcd_binary.clone(),
-            assets: assets.map(PathBuf::from),
+            assets: assets(),
             arch,
             cache: Cache::of_user(),
             search_path: std::env::var_os("PATH"),
             patience: Patience::default(),
         }
+    }
+}
+
+/// The folder that `KUBEBUILDER_ASSETS` names.
+fn assets() -> Option<PathBuf> {
+    let value = std::env::var_os("KUBEBUILDER_ASSETS");
+    value.filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The request for the servers of Kubernetes, which no argument names: their folder is a convention.
+#[must_use]
+pub fn kubernetes_request(arch: Arch) -> KubernetesRequest {
+    KubernetesRequest {
+        assets: assets(),
+        default: PathBuf::from(DEFAULT_FOLDER),
+        arch,
+        patience: Patience::default(),
     }
 }
 

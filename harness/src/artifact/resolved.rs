@@ -24,6 +24,8 @@ pub enum Origin {
     Cache,
     /// A folder of `PATH`.
     Path,
+    /// A folder that the ecosystem agrees on.
+    Convention,
     /// Downloaded just now; it is in the cache now.
     Downloaded,
 }
@@ -35,6 +37,7 @@ impl fmt::Display for Origin {
             Self::Env => "environment",
             Self::Cache => "cache",
             Self::Path => "PATH",
+            Self::Convention => "convention",
             Self::Downloaded => "downloaded",
         })
     }

@@ -36,6 +36,12 @@ impl VersionLine {
         prefix: "etcd Version: ",
     };
 
+    /// `Kubernetes v1.36.2`, as every server of Kubernetes says.
+    pub(super) const KUBERNETES: Self = Self {
+        what: "server of Kubernetes",
+        prefix: "Kubernetes ",
+    };
+
     /// Finds the version. The output is hostile text, so only what a version may be made of is accepted.
     fn parse(self, output: &str) -> Option<String> {
         let rest = output
@@ -159,6 +165,8 @@ mod tests {
         assert_eq!(VersionLine::K3S.parse(k3s).as_deref(), Some("v1.21.2+k3s1"));
         let etcd = "etcd Version: 3.4.23\nGit SHA: Not provided\n";
         assert_eq!(VersionLine::ETCD.parse(etcd).as_deref(), Some("3.4.23"));
+        let kubernetes = VersionLine::KUBERNETES.parse("Kubernetes v1.36.2\n");
+        assert_eq!(kubernetes.as_deref(), Some("v1.36.2"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use super::{CheckFault, CheckResult, Offer};
-use crate::api::deadline::{Seen, wait_for};
+use crate::api::deadline::{Seen, wait_for, wait_with_pauses};
 use crate::api::{Api, Collection, Resource};
 use crate::callback::{Callback, CallbackOptions, CallbackServer, Place};
 
@@ -198,6 +198,24 @@ impl CheckContext {
     {
         self.count();
         Ok(wait_for(what, self.limits.patience, look).await?)
+    }
+
+    /// The same with `pause` between two looks, for what takes minutes and costs the server work at each look.
+    ///
+    /// # Errors
+    /// Failed when it does not come, with what was last seen.
+    pub async fn wait_slowly<T, Look, Answer>(
+        &self,
+        what: &str,
+        pause: Duration,
+        look: Look,
+    ) -> CheckResult<T>
+    where
+        Look: FnMut() -> Answer,
+        Answer: Future<Output = CheckResult<Seen<T>>>,
+    {
+        self.count();
+        Ok(wait_with_pauses(what, self.limits.patience, pause, look).await?)
     }
 
     /// Waits until the object is gone: 404 with the reason NotFound.

@@ -54,6 +54,8 @@ pub(super) async fn run_and_remove(
     let started = Instant::now();
     let limits = Limits {
         patience: limits.patience.max(check.patience),
+        // What waits long by design gets that long besides, or its own wait would end as the instrument's fault.
+        whole: limits.whole + check.patience,
         ..limits
     };
     let cx = CheckContext::new(api.clone(), Arc::clone(offer), limits);

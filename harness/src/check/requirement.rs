@@ -6,6 +6,7 @@ use std::fmt;
 use super::Check;
 use crate::api::{Api, ApiError};
 use crate::callback::{self, Callback, Place};
+use crate::kubectl::{Found, Kubectl};
 
 /// What a check needs of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +17,8 @@ pub enum Requirement {
     Verb(&'static str, &'static str, &'static str),
     /// At least this minor version of Kubernetes.
     Since(u32),
+    /// A kubectl binary on this machine, within the version skew of the server.
+    Kubectl,
     /// A behaviour that a distribution may declare it lacks, such as `quota`, `garbage-collection`.
     Behaviour(&'static str),
     /// An address of this host that the server can call: for webhooks and aggregated groups.
@@ -40,6 +43,7 @@ impl fmt::Display for Requirement {
                 write!(f, "verb {verb} on {plural} of {group_version}")
             }
             Self::Since(minor) => write!(f, "Kubernetes 1.{minor} or newer"),
+            Self::Kubectl => f.write_str("a kubectl that fits the server"),
             Self::Behaviour(name) => write!(f, "behaviour {name}"),
             Self::Callback => f.write_str("calls to an address of this host"),
         }
@@ -59,6 +63,8 @@ pub struct Offer {
     pub lacks: BTreeSet<String>,
     /// Whether and where the server can call this host.
     pub callback: Callback,
+    /// The kubectl of this machine, which is no offer of the server's but must fit it.
+    pub kubectl: Found,
 }
 
 impl Offer {
@@ -109,6 +115,7 @@ impl Offer {
                     .insert((group_version.clone(), name), verbs.collect());
             }
         }
+        offer.kubectl = Kubectl::find(offer.minor).await;
         Ok(offer)
     }
 
@@ -146,6 +153,7 @@ impl Offer {
                 verbs(group_version, plural).is_some_and(|verbs| verbs.contains(verb))
             }
             Requirement::Since(minor) => self.minor >= minor,
+            Requirement::Kubectl => matches!(self.kubectl, Found::Is(_)),
             Requirement::Behaviour(name) => !self.lacks.contains(name),
             Requirement::Callback => matches!(self.callback, Callback::At(_)),
         }
@@ -157,15 +165,19 @@ impl Offer {
         let missing = requirements
             .iter()
             .filter(|requirement| !self.meets(**requirement))
+            .collect::<Vec<_>>();
+        let served = missing
+            .iter()
+            .filter(|requirement| ***requirement != Requirement::Kubectl)
             .map(|requirement| match (requirement, &self.callback) {
                 (Requirement::Callback, Callback::Nowhere(why)) => format!("{requirement} ({why})"),
                 _ => requirement.to_string(),
             })
             .collect::<Vec<_>>();
-        if missing.is_empty() {
-            None
-        } else {
-            Some(format!("the server does not offer: {}", missing.join(", ")))
+        match (&self.kubectl, missing.is_empty(), served.is_empty()) {
+            (_, true, _) => None,
+            (Found::Not(reason), _, true) => Some(reason.clone()),
+            _ => Some(format!("the server does not offer: {}", served.join(", "))),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::cancel::Cancel;
 use crate::cell::{Cell, Shape};
 use crate::check::mutants::run_mutants;
 use crate::check::{Check, Limits, Offer, RunOptions};
+use crate::distribution::lacks;
 use crate::ready;
 use crate::run_dir::RunDir;
 use crate::scenario::Access;
@@ -162,7 +163,7 @@ async fn matrix(
     let last_seen = Mutex::new(String::new());
     let waited = ready::wait(
         cluster,
-        cell.distribution.ready_when(),
+        cell.distribution.ready_when(cell.shape),
         dir.id(),
         &last_seen,
     );
@@ -179,7 +180,8 @@ async fn matrix(
             cell.distribution.name()
         );
     };
-    let offer = Offer::discover(api, cell.distribution.lacks()).await?;
+    let lacks = lacks(cell.distribution, cell.shape, cell.agents);
+    let offer = Offer::discover(api, &lacks).await?;
     let place = cluster.callback_place();
     let offer = Arc::new(offer.with_callback(api, place, checks, patience).await);
     let limits = Limits {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::CommandError;
-use crate::artifact::args::{EtcdArgs, K3sArgs, host_arch};
+use crate::artifact::args::{EtcdArgs, K3sArgs, host_arch, kubernetes_request};
 use crate::artifact::{
     Arch, ArtifactError, AutoK3s, Progress, Resolved, find_k3s, progress, resolve_etcd,
-    resolve_k3s, resolve_k3s_auto,
+    resolve_k3s, resolve_k3s_auto, resolve_kubernetes,
 };
+use crate::distribution::kubernetes::CONTROLLER_MANAGER;
 use crate::distribution::{DISTRIBUTIONS, Distribution};
 use crate::target::{Admitted, Target};
 use crate::version::UNKNOWN;
@@ -214,11 +215,13 @@ impl Chosen {
         progress: &dyn Progress,
     ) -> Result<(), CommandError> {
         if needs(self.distribution, "assay") {
-            self.version = env!("CARGO_PKG_VERSION").into();
+            if self.distribution.is_specimen() {
+                self.version = env!("CARGO_PKG_VERSION").into();
+            }
             match arch(target) {
                 Ok(arch) if Arch::of_host() != Some(arch) && !target.supplies("assay") => {
                     let why = format!(
-                        "the specimen is assay itself, and this assay was not built for {arch}"
+                        "it is run by assay itself, and this assay was not built for {arch}"
                     );
                     self.missing.insert("assay", why);
                 }
@@ -228,11 +231,16 @@ impl Chosen {
                 }
             }
         }
+        let mut request = etcd.request(arch(target)?);
+        if needs(self.distribution, "kube-apiserver") {
+            let folder = self.take_kubernetes(target, progress).await?;
+            request.assets = folder.filter(|folder| folder.join("etcd").exists());
+        }
         if needs(self.distribution, "etcd") && target.supplies("etcd") {
             // The target knows its path and tells its version.
             self.binaries.insert("etcd", PathBuf::new());
         } else if needs(self.distribution, "etcd") {
-            match resolve_etcd(&etcd.request(arch(target)?), progress).await {
+            match resolve_etcd(&request, progress).await {
                 Ok(resolved) => {
                     if !needs(self.distribution, "assay") {
                         self.version.clone_from(&resolved.version);
@@ -246,5 +254,30 @@ impl Chosen {
             }
         }
         Ok(())
+    }
+
+    /// The servers of Kubernetes; gives their folder.
+    async fn take_kubernetes(
+        &mut self,
+        target: &dyn Target,
+        progress: &dyn Progress,
+    ) -> Result<Option<PathBuf>, CommandError> {
+        let request = kubernetes_request(arch(target)?);
+        let found = match resolve_kubernetes(&request, progress).await {
+            Ok(found) => found,
+            Err(error) if error.exit_code() == 2 => return Err(refused(error)),
+            Err(error) => {
+                self.missing
+                    .insert("kube-apiserver", format!("failed to {error}"));
+                return Ok(request.assets);
+            }
+        };
+        self.version.clone_from(&found.apiserver.version);
+        self.take("kube-apiserver", &found.apiserver);
+        match found.controller_manager {
+            Ok(resolved) => self.take(CONTROLLER_MANAGER, &resolved),
+            Err(why) => drop(self.missing.insert(CONTROLLER_MANAGER, why)),
+        }
+        Ok(Some(found.folder))
     }
 }

@@ -1,5 +1,6 @@
 //! A bare etcd: one member, no Kubernetes. It shows what the datastore alone costs.
 
+use crate::cell::Shape;
 use crate::distribution::{
     Access, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec, Surface,
 };
@@ -21,10 +22,7 @@ impl Distribution for Etcd {
     }
 
     fn artifacts(&self) -> &'static [ArtifactNeed] {
-        &[ArtifactNeed {
-            name: "etcd",
-            only_for: None,
-        }]
+        const { &[ArtifactNeed::always("etcd")] }
     }
 
     fn server(&self, spec: &ServerSpec<'_>) -> CommandLine {
@@ -62,7 +60,7 @@ impl Distribution for Etcd {
         }
     }
 
-    fn ready_when(&self) -> &'static [ReadyWhen] {
+    fn ready_when(&self, _: Shape) -> &'static [ReadyWhen] {
         &[
             ReadyWhen::Listening,
             ReadyWhen::Http200("/health"),

@@ -1,5 +1,6 @@
 //! What a cluster that was there already runs, as far as its version tells. assay never starts these.
 
+use crate::cell::Shape;
 use crate::distribution::{
     Access, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec, Surface,
 };
@@ -29,6 +30,10 @@ impl Distribution for Existing {
         &[]
     }
 
+    fn is_made(&self) -> bool {
+        false
+    }
+
     /// Empty: it runs already.
     fn server(&self, _: &ServerSpec<'_>) -> CommandLine {
         CommandLine {
@@ -46,7 +51,7 @@ impl Distribution for Existing {
         }
     }
 
-    fn ready_when(&self) -> &'static [ReadyWhen] {
+    fn ready_when(&self, _: Shape) -> &'static [ReadyWhen] {
         &[
             ReadyWhen::Listening,
             ReadyWhen::Http200("/readyz"),

@@ -40,10 +40,7 @@ impl Distribution for K3s {
     }
 
     fn artifacts(&self) -> &'static [ArtifactNeed] {
-        &[ArtifactNeed {
-            name: "k3s",
-            only_for: None,
-        }]
+        const { &[ArtifactNeed::always("k3s")] }
     }
 
     fn server(&self, spec: &ServerSpec<'_>) -> CommandLine {
@@ -58,7 +55,7 @@ impl Distribution for K3s {
         .map(str::to_owned)
         .to_vec();
         match spec.shape {
-            Shape::ControlPlane => args.push("--disable-agent".into()),
+            Shape::ControlPlane | Shape::ApiServer => args.push("--disable-agent".into()),
             // Offline: the one image that there is, and a network that needs no plugin of K3s's own bundle.
             Shape::Node => args.extend(
                 ["--flannel-backend", "none", "--pause-image", PROBE_IMAGE].map(str::to_owned),
@@ -126,7 +123,7 @@ impl Distribution for K3s {
         }
     }
 
-    fn ready_when(&self) -> &'static [ReadyWhen] {
+    fn ready_when(&self, _: Shape) -> &'static [ReadyWhen] {
         &[
             ReadyWhen::Listening,
             ReadyWhen::Http200("/readyz"),

@@ -3,6 +3,7 @@
 pub mod etcd;
 pub mod existing;
 pub mod k3s;
+pub mod kubernetes;
 pub mod reference;
 
 use std::fmt;
@@ -123,6 +124,8 @@ pub enum ReadyWhen {
     FirstWrite,
     /// A node is Ready and takes pods. Awaited of every node, whatever its distribution lists.
     Node,
+    /// The default service account is there: the controllers run, and pods are admitted.
+    Controllers,
     /// Every agent is a node that is Ready and takes pods. Awaited where the cell has agents.
     Agents,
     /// A first pod, of [`PROBE_IMAGE`], runs. Awaited of every node, whatever its distribution lists.
@@ -136,6 +139,26 @@ pub struct ArtifactNeed {
     pub name: &'static str,
     /// Whether it is needed only with this datastore.
     pub only_for: Option<Datastore>,
+    /// A shape that does without it.
+    pub not_in: Option<Shape>,
+}
+
+impl ArtifactNeed {
+    /// Needed with every datastore and in every shape.
+    #[must_use]
+    pub const fn always(name: &'static str) -> Self {
+        Self {
+            name,
+            only_for: None,
+            not_in: None,
+        }
+    }
+
+    /// Whether a cell needs it.
+    #[must_use]
+    pub fn applies(&self, datastore: Datastore, shape: Shape) -> bool {
+        self.only_for.is_none_or(|only| only == datastore) && self.not_in != Some(shape)
+    }
 }
 
 /// A distribution: describes; no I/O.
@@ -161,6 +184,10 @@ pub trait Distribution: Sync {
     fn lacks(&self) -> &'static [&'static str] {
         &[]
     }
+    /// Whether assay makes its clusters, and thereby chooses how many nodes they have.
+    fn is_made(&self) -> bool {
+        true
+    }
     /// The server's command line. The process must stay in the foreground.
     fn server(&self, spec: &ServerSpec<'_>) -> CommandLine;
     /// The command line of an agent, which must wait for its server by itself and stay in the foreground; `None`: it
@@ -174,13 +201,30 @@ pub trait Distribution: Sync {
     }
     /// How to get at it.
     fn access(&self, spec: &ServerSpec<'_>) -> Access;
-    /// When it is ready, in order.
-    fn ready_when(&self) -> &'static [ReadyWhen];
+    /// When it is ready in this shape, in order.
+    fn ready_when(&self, shape: Shape) -> &'static [ReadyWhen];
     /// The folder or files whose size is the database's size on disk, relative to the data folder.
     fn database_paths(&self, datastore: Datastore) -> &'static [&'static str];
     /// Where etcd's Prometheus metrics are served as seen from here: the only view of its fsyncs.
     fn etcd_metrics(&self, spec: &ServerSpec<'_>) -> Option<String>;
 }
 
+/// What a cluster of this distribution lacks: what the distribution does, and nodes where assay made fewer than two. Of
+/// a cluster that was there nothing is presumed: if it has too few nodes, that is its failure.
+#[must_use]
+pub fn lacks(distribution: &dyn Distribution, shape: Shape, agents: u8) -> Vec<&'static str> {
+    let mut lacks = distribution.lacks().to_vec();
+    let nodes = agents + u8::from(shape == Shape::Node);
+    if distribution.is_made() && nodes < 2 {
+        lacks.push("two-nodes");
+    }
+    lacks
+}
+
 /// The distributions that exist. `auto` is not one: it is a choice between these.
-pub static DISTRIBUTIONS: &[&dyn Distribution] = &[&k3s::K3s, &reference::Reference, &etcd::Etcd];
+pub static DISTRIBUTIONS: &[&dyn Distribution] = &[
+    &k3s::K3s,
+    &kubernetes::Kubernetes,
+    &reference::Reference,
+    &etcd::Etcd,
+];

@@ -1,5 +1,6 @@
 //! The built-in specimen: known good, so that the instrument can be checked. Its figures say nothing about K3s.
 
+use crate::cell::Shape;
 use crate::distribution::{
     Access, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec, Surface,
 };
@@ -24,16 +25,16 @@ impl Distribution for Reference {
     }
 
     fn artifacts(&self) -> &'static [ArtifactNeed] {
-        &[
-            ArtifactNeed {
-                name: "assay",
-                only_for: None,
-            },
-            ArtifactNeed {
-                name: "etcd",
-                only_for: Some(Datastore::Etcd),
-            },
-        ]
+        const {
+            &[
+                ArtifactNeed::always("assay"),
+                ArtifactNeed {
+                    name: "etcd",
+                    only_for: Some(Datastore::Etcd),
+                    not_in: None,
+                },
+            ]
+        }
     }
 
     fn is_specimen(&self) -> bool {
@@ -43,12 +44,19 @@ impl Distribution for Reference {
     /// It runs no controller but those of namespaces, quotas and garbage, and admits pods as they come.
     fn lacks(&self) -> &'static [&'static str] {
         &[
+            "aggregated-discovery",
+            "compaction",
             "disruption-controller",
             "endpoints-controllers",
             "event-fields",
             "limit-ranges",
+            "openapi",
             "pod-validation",
+            "quota-compute",
+            "priority-and-fairness",
+            "server-side-apply",
             "token-mounts",
+            "volume-controllers",
             "workload-controllers",
         ]
     }
@@ -94,7 +102,7 @@ impl Distribution for Reference {
         }
     }
 
-    fn ready_when(&self) -> &'static [ReadyWhen] {
+    fn ready_when(&self, _: Shape) -> &'static [ReadyWhen] {
         &[
             ReadyWhen::Listening,
             ReadyWhen::Http200("/readyz"),

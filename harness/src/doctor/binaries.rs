@@ -19,6 +19,13 @@ pub(super) const CHECKS: &[HostCheck] = &[
         essential: false,
         probe: etcd,
     },
+    HostCheck {
+        id: "kubernetes",
+        what: "Kubernetes binaries",
+        enables: "the kubernetes distribution",
+        essential: false,
+        probe: kubernetes,
+    },
 ];
 
 fn k3s(host: &HostView) -> Probed {
@@ -41,5 +48,12 @@ fn etcd(host: &HostView) -> Probed {
     match &host.facts.etcd {
         Binary::Found(which) | Binary::Fetchable(which) => Probed::ok(which),
         Binary::Absent(why) => Probed::missing(why).with_fix(packages::install(host, Thing::Etcd)),
+    }
+}
+
+fn kubernetes(host: &HostView) -> Probed {
+    match &host.facts.kubernetes {
+        Binary::Found(which) | Binary::Fetchable(which) => Probed::ok(which),
+        Binary::Absent(why) => Probed::missing(why),
     }
 }

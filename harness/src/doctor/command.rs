@@ -10,9 +10,11 @@ use tokio::net::UnixStream;
 use super::args::{DoctorArgs, DoctorFormat};
 use super::view::{Binary, Engine, Facts, HostView};
 use super::{Finding, Look, can_run, examine, fix, render_json, render_text};
+use crate::artifact::args::kubernetes_request;
 use crate::artifact::progress::on_stderr;
 use crate::artifact::{
-    Arch, Cache, K3sRequest, Progress, Resolved, find_k3s, k3s_reachable, resolve_etcd,
+    Arch, ArtifactError, Cache, K3sRequest, KubernetesBinaries, Progress, Resolved, find_k3s,
+    k3s_reachable, resolve_etcd, resolve_kubernetes,
 };
 use crate::engine;
 
@@ -68,7 +70,7 @@ fn chosen(findings: &[Finding], only: &[String]) -> Vec<Finding> {
 /// Gathers the facts about this host. Nothing here takes longer than a few seconds.
 async fn look(args: &DoctorArgs) -> anyhow::Result<HostView> {
     let progress = on_stderr();
-    let (k3s, etcd) = match Arch::of_host() {
+    let (k3s, etcd, kubernetes) = match Arch::of_host() {
         Some(arch) => {
             let request = args.k3s.request(arch)?;
             let etcd = resolve_etcd(&args.etcd.request(arch), progress.as_ref()).await;
@@ -76,20 +78,27 @@ async fn look(args: &DoctorArgs) -> anyhow::Result<HostView> {
                 |error| Binary::Absent(format!("failed to {error}")),
                 |found| Binary::Found(words(&found)),
             );
-            (look_for_k3s(&request, progress.as_ref()).await, etcd)
+            let kubernetes = resolve_kubernetes(&kubernetes_request(arch), progress.as_ref()).await;
+            (
+                look_for_k3s(&request, progress.as_ref()).await,
+                etcd,
+                kubernetes_words(kubernetes),
+            )
         }
         None => {
             let why = || Binary::Absent("no binary for this architecture is known".to_owned());
-            (why(), why())
+            (why(), why(), why())
         }
     };
     let facts = Facts {
         k3s,
         etcd,
+        kubernetes,
         engine: look_for_engine().await,
         disks: disks(),
         now: jiff::Timestamp::now().as_second(),
         arch: std::env::consts::ARCH.to_owned(),
+        kvm: look_for_kvm().await,
         fetch_k3s: fetch_command(args),
     };
     Ok(HostView::of_this(facts))
@@ -102,14 +111,26 @@ pub async fn of_a_place(id: Option<&str>) -> Option<Finding> {
     let facts = Facts {
         k3s: not_asked(),
         etcd: not_asked(),
+        kubernetes: not_asked(),
         engine: look_for_engine().await,
         disks: Vec::new(),
         now: jiff::Timestamp::now().as_second(),
         arch: std::env::consts::ARCH.to_owned(),
+        kvm: match id {
+            "kvm" => look_for_kvm().await,
+            _ => Err("not asked".to_owned()),
+        },
         fetch_k3s: Vec::new(),
     };
     let findings = examine(&HostView::of_this(facts));
     findings.into_iter().find(|finding| finding.id == id)
+}
+
+/// Runs a guest, where the host is of its kind.
+async fn look_for_kvm() -> Result<(), String> {
+    tokio::task::spawn_blocking(crate::machine::kvm)
+        .await
+        .unwrap_or_else(|error| Err(error.to_string()))
 }
 
 fn words(found: &Resolved) -> String {
@@ -119,6 +140,21 @@ fn words(found: &Resolved) -> String {
         found.path.display(),
         found.origin
     )
+}
+
+fn kubernetes_words(found: Result<KubernetesBinaries, ArtifactError>) -> Binary {
+    match found {
+        Ok(KubernetesBinaries {
+            apiserver,
+            controller_manager: Ok(_),
+            ..
+        }) => Binary::Found(words(&apiserver)),
+        Ok(KubernetesBinaries {
+            controller_manager: Err(why),
+            ..
+        }) => Binary::Absent(why),
+        Err(error) => Binary::Absent(format!("failed to {error}")),
+    }
 }
 
 async fn look_for_k3s(request: &K3sRequest, progress: &dyn Progress) -> Binary {

@@ -19,6 +19,13 @@ pub(super) const CHECKS: &[HostCheck] = &[
         essential: false,
         probe: qemu,
     },
+    HostCheck {
+        id: "kvm",
+        what: "arm64 guests on the host's own CPU",
+        enables: "the target qemu at the speed of the host",
+        essential: false,
+        probe: kvm,
+    },
 ];
 
 /// The client alone proves nothing: what counts is an engine that answers.
@@ -54,4 +61,12 @@ fn qemu(host: &HostView) -> Probed {
         return Probed::ok("in PATH");
     }
     Probed::missing("not in PATH").with_fix(packages::install(host, Thing::QemuArm64))
+}
+
+/// The device alone proves nothing: what counts is a guest that has run.
+fn kvm(host: &HostView) -> Probed {
+    match &host.facts.kvm {
+        Ok(()) => Probed::ok("a guest has run with /dev/kvm"),
+        Err(reason) => Probed::degraded(format!("guests are emulated (TCG): {reason}")),
+    }
 }

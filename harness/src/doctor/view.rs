@@ -32,6 +32,8 @@ pub struct Facts {
     pub k3s: Binary,
     /// Whether an etcd binary can be had; never [`Binary::Fetchable`].
     pub etcd: Binary,
+    /// Whether the servers of Kubernetes are there; never [`Binary::Fetchable`].
+    pub kubernetes: Binary,
     /// The container engine.
     pub engine: Engine,
     /// The folders that assay writes to, and the bytes free there.
@@ -40,6 +42,8 @@ pub struct Facts {
     pub now: i64,
     /// The machine, in Rust's word for it.
     pub arch: String,
+    /// Whether a guest has run on this host's own CPU, or why none can.
+    pub kvm: Result<(), String>,
     /// The command that fetches K3s.
     pub fetch_k3s: Vec<String>,
 }

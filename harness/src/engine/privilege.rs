@@ -61,7 +61,7 @@ impl Privilege {
 
 fn choices(shape: Shape, bounding: &Bounding) -> Vec<Privilege> {
     match shape {
-        Shape::ControlPlane => vec![Privilege::Default],
+        Shape::ControlPlane | Shape::ApiServer => vec![Privilege::Default],
         // The engine's set may be larger than this process's, hence privileged first even so.
         Shape::Node => vec![
             Privilege::Privileged,

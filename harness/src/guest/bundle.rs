@@ -62,7 +62,7 @@ impl Bundle {
     /// Folders of the kernel's modules that the root disk has in full, for the kernel and modprobe to load from.
     pub(super) fn module_folders(self) -> &'static [&'static str] {
         match self {
-            Self::Base | Self::Etcd => &[],
+            Self::Base | Self::Etcd => &["kernel/drivers/block/zram/"],
             Self::Node => &[
                 "kernel/net/netfilter/",
                 "kernel/net/ipv4/netfilter/",

@@ -19,7 +19,7 @@ use super::request::{Event, Hello, exit_of};
 use crate::text;
 
 /// The protocol's version, in the agent's greeting.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 /// How long a request that does next to nothing may take. An emulated guest under load is slow.
 const SHORT: Duration = Duration::from_secs(30);
 

@@ -8,6 +8,7 @@ mod apt;
 mod args;
 mod build;
 mod bundle;
+mod clock;
 mod control;
 mod cpio;
 mod disk;

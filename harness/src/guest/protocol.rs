@@ -22,6 +22,8 @@ pub(super) enum Kind {
     PowerOff = 9,
     Status = 10,
     Processes = 11,
+    Tick = 12,
+    Reseed = 13,
     Reply = 128,
     Refusal = 129,
     Event = 130,

@@ -159,6 +159,12 @@ fn machine(files: &Files<'_>) -> anyhow::Result<Vec<(Metric, f64)>> {
         ),
         (Metric::MachineOomKills, needed(&vm, "oom_kill")?),
     ];
+    if let Some(zram) = files.0.get("zram") {
+        // mm_stat: original size, compressed size, memory used, and more.
+        let used = zram.split_ascii_whitespace().nth(2);
+        let used = used.context("zram tells no memory used")?;
+        readings.push((Metric::MachineZramUsed, number(used)?));
+    }
     for (metric, name) in [
         (Metric::MemoryPressure, "pressure.memory"),
         (Metric::CpuPressure, "pressure.cpu"),
@@ -271,6 +277,7 @@ mod tests {
             "vmstat",
             "nr_free_pages 5\npgmajfault 11\npgscan_kswapd 6\npgscan_direct 7\noom_kill 1\n",
         ),
+        ("zram", "  4096000  1024000 1200000 0 1300000 5 6 7 8\n"),
         (
             "pressure.memory",
             "some avg10=0.00 total=77\nfull avg10=0.00 total=5\n",
@@ -319,6 +326,7 @@ mod tests {
             (Metric::MachineMajorFaults, 11.0),
             (Metric::MachinePagesScanned, 13.0),
             (Metric::MachineOomKills, 1.0),
+            (Metric::MachineZramUsed, 1_200_000.0),
             (Metric::MemoryPressure, 77.0),
         ];
         assert_eq!(record.machine, expected);
@@ -351,7 +359,12 @@ mod tests {
     #[test]
     fn whatever_is_missing_or_malformed_fails_the_record() {
         let all = [MACHINE, SERVER].concat();
-        let needless = ["pressure.memory", "server.memory.peak", "server.io.stat"];
+        let needless = [
+            "pressure.memory",
+            "zram",
+            "server.memory.peak",
+            "server.io.stat",
+        ];
         // Without this one there is no server.
         let marker = "server.memory.current";
         for (index, (name, content)) in all.iter().enumerate() {

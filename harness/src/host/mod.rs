@@ -29,8 +29,6 @@ pub struct Offers {
     pub cgroups: Layout,
     /// `Err`: why private namespaces cannot be made.
     pub namespaces: Result<(), String>,
-    /// Whether `/dev/kvm` can be opened for reading and writing.
-    pub kvm: bool,
     /// Where the Docker socket is, if it is.
     pub docker_socket: Option<PathBuf>,
     /// `qemu-system-aarch64` on `PATH`.
@@ -78,11 +76,6 @@ pub fn probe() -> Probe {
         rights,
         cgroups,
         namespaces,
-        kvm: std::fs::File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/kvm")
-            .is_ok(),
         docker_socket: ["/run/docker.sock", "/var/run/docker.sock"]
             .into_iter()
             .map(PathBuf::from)

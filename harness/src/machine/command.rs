@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::kvm::{Accelerator, KVM_CPU, KVM_MACHINE};
 use super::profile::{Profile, Size};
 
 /// `sun_path` of unix(7) without its final zero.
@@ -160,9 +161,22 @@ impl MachineSpec {
             self.size.cpus
         );
         let mut args = Arguments::default();
-        args.pair("-M", &self.profile.machine);
-        args.pair("-accel", format!("tcg,tb-size={TRANSLATION_CACHE_MIB}"));
-        args.pair("-cpu", &self.profile.cpu);
+        match self.profile.accelerator {
+            Accelerator::Tcg => {
+                args.pair("-M", &self.profile.machine);
+                args.pair("-accel", format!("tcg,tb-size={TRANSLATION_CACHE_MIB}"));
+                args.pair("-cpu", &self.profile.cpu);
+            }
+            Accelerator::Kvm => {
+                ensure!(
+                    self.time == TimeMode::Free,
+                    "a host's own CPU does not count its guest's instructions: counted time needs the emulator"
+                );
+                args.pair("-M", KVM_MACHINE);
+                args.pair("-accel", "kvm");
+                args.pair("-cpu", KVM_CPU);
+            }
+        }
         args.pair("-m", self.size.memory_mib.to_string());
         args.pair("-smp", self.size.cpus.to_string());
         // Without -nodefaults QEMU loads modules of its user interfaces.
@@ -360,6 +374,17 @@ mod tests {
             assert!(line.contains(part), "{part} is not in {line}");
         }
         assert!(!line.contains("-icount") && !line.contains("-incoming"));
+    }
+
+    #[test]
+    fn on_the_hosts_own_cpu_there_is_nothing_to_translate_and_nothing_to_count() {
+        let mut native = spec();
+        native.profile.accelerator = Accelerator::Kvm;
+        let line = native.arguments().unwrap().join(" ");
+        assert!(line.contains("-accel kvm -cpu host"), "{line}");
+        assert_ne!(native.fingerprint(), spec().fingerprint());
+        native.time = TimeMode::Counted;
+        native.arguments().unwrap_err();
     }
 
     #[test]

@@ -74,12 +74,12 @@ impl Qmp {
             .collect())
     }
 
-    /// Has the balloon device ask the guest's driver every so often. The guest needs no agent for it.
+    /// Has the balloon device ask the guest's driver every so often, or no more. The guest needs no agent for it.
     ///
     /// # Errors
     /// [`QmpError`].
-    pub async fn poll_balloon(&self, every: Duration) -> Result<(), QmpError> {
-        let every = every.as_secs().max(1);
+    pub async fn poll_balloon(&self, every: Option<Duration>) -> Result<(), QmpError> {
+        let every = every.map_or(0, |every| every.as_secs().max(1));
         let set =
             json!({"path": BALLOON, "property": "guest-stats-polling-interval", "value": every});
         self.execute("qom-set", set).await.map(drop)

@@ -5,6 +5,7 @@
 mod boot;
 pub mod command;
 mod control;
+mod kvm;
 mod network;
 pub mod process;
 pub mod profile;
@@ -20,6 +21,7 @@ mod switch_test;
 pub use boot::{Machine, Surroundings, may_use_tap};
 pub use command::{Disk, DiskFormat, MachineSpec, Nic, TimeMode, USER_GATEWAY, USER_GUEST};
 pub use control::BalloonStats;
+pub use kvm::{Accelerator, kvm, run_guest};
 pub use network::{Network, NetworkRequest};
 pub use process::{Emulator, Ended, find_emulator};
 pub use profile::{Profile, Size};

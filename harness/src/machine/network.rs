@@ -100,13 +100,19 @@ impl Network {
         ))
     }
 
+    /// The guest's address, the length of its network's prefix, and its gateway.
+    #[must_use]
+    pub fn addresses(&self) -> (Ipv4Addr, u8, Ipv4Addr) {
+        match self {
+            Self::Private { subnet, .. } => (subnet.cell(), subnet.prefix(), subnet.host()),
+            Self::Forwarded { .. } => (USER_GUEST, 24, USER_GATEWAY),
+        }
+    }
+
     /// Words of the kernel's command line from which the guest configures itself.
     #[must_use]
     pub fn kernel_args(&self) -> Vec<String> {
-        let (address, bits, gateway) = match self {
-            Self::Private { subnet, .. } => (subnet.cell(), subnet.prefix(), subnet.host()),
-            Self::Forwarded { .. } => (USER_GUEST, 24, USER_GATEWAY),
-        };
+        let (address, bits, gateway) = self.addresses();
         vec![
             format!("assay.ip={address}/{bits}"),
             format!("assay.gw={gateway}"),

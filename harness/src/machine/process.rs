@@ -193,6 +193,12 @@ impl Emulator {
         self.started
     }
 
+    /// CPU time that it has used so far: what its guest's instructions cost this host, and its own work.
+    #[must_use]
+    pub fn cpu_used(&self) -> Option<Duration> {
+        crate::sampler::cpu_used(self.pid)
+    }
+
     /// How it ended; `None`: it still runs.
     #[must_use]
     pub fn ended(&self) -> watch::Receiver<Option<Ended>> {

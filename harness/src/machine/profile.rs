@@ -6,6 +6,8 @@ use anyhow::{Context, Result, ensure};
 use reports::budget::Budget;
 use serde::{Deserialize, Serialize};
 
+use super::kvm::Accelerator;
+
 const MIB: u64 = 1 << 20;
 
 /// What the emulator is asked for.
@@ -25,6 +27,9 @@ pub struct Profile {
     pub cpus: u32,
     /// Memory as a Kubernetes quantity, where the budget names none.
     pub memory: String,
+    /// How its instructions are executed: no data of the profile but what this host can.
+    #[serde(skip)]
+    pub accelerator: Accelerator,
 }
 
 /// How large the machine of one cell is: its budget's size, or where that is open, the profile's.

@@ -81,7 +81,9 @@ async fn a_command_gets_its_own_answer_between_events_and_noise() {
     let mut events = qmp.events();
     assert_eq!(qmp.status().await.unwrap(), "paused");
     assert_eq!(events.recv().await.unwrap().name, "STOP");
-    qmp.poll_balloon(Duration::from_secs(2)).await.unwrap();
+    qmp.poll_balloon(Some(Duration::from_secs(2)))
+        .await
+        .unwrap();
     let stats = qmp.balloon_stats().await.unwrap().unwrap();
     assert_eq!((stats.total, stats.available), (500, 400));
     assert_eq!(qmp.vcpu_threads().await.unwrap(), [7, 8]);

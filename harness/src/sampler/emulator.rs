@@ -48,6 +48,14 @@ impl Sampler for EmulatorProcess {
     }
 }
 
+/// CPU time that a process has used so far, its ended threads included; to the hundredth of a second.
+#[must_use]
+pub fn cpu_used(pid: i32) -> Option<std::time::Duration> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let tick = 1_000_000 / rustix::param::clock_ticks_per_second().max(1);
+    Some(std::time::Duration::from_micros(cpu_ticks(&stat) * tick))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

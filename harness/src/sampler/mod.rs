@@ -17,7 +17,7 @@ use crate::cgroup::Cgroup;
 pub use cgroup_v1::CgroupV1;
 pub use cgroup_v2::CgroupV2;
 pub use driver::{Driver, DriverReport, Rate, Sink};
-pub use emulator::EmulatorProcess;
+pub use emulator::{EmulatorProcess, cpu_used};
 pub use pressure::HostPressure;
 pub use process::ProcessTree;
 

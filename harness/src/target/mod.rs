@@ -168,6 +168,11 @@ pub trait Cluster: Send + Sync {
     fn sampler_share(&self) -> Option<f64> {
         None
     }
+    /// What its machine has available, as the sampler in it and as its emulator tell it at the same time, where there
+    /// are both: two instruments that must agree.
+    fn available_twice(&self) -> BoxFuture<'_, Option<AvailableTwice>> {
+        async { None }.boxed()
+    }
     /// Fresh samplers of it.
     ///
     /// # Errors
@@ -199,6 +204,10 @@ pub trait Cluster: Send + Sync {
     /// What the server's start has cost so far on a machine that counts its instructions; `None` on any other.
     fn counted_since_start(&self) -> BoxFuture<'_, Option<Counted>> {
         async { None }.boxed()
+    }
+    /// How its machine came up, where it has one of its own.
+    fn boot(&self) -> Option<Boot> {
+        None
     }
     /// Called once when the server is ready and its cold start is in the record, before anything is driven.
     ///
@@ -264,6 +273,28 @@ pub struct Counted {
     pub clock: Duration,
     /// Instructions that the server has executed, its kernel work included.
     pub instructions: u64,
+    /// Draws of prime candidates that were fixed so far, so that each start does the same work.
+    pub fixed_draws: u64,
+}
+
+/// The same quantity by two instruments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AvailableTwice {
+    /// `MemAvailable` as the sampler in the guest read it, bytes.
+    pub sampler: u64,
+    /// `MemAvailable` as the guest's balloon driver told the emulator, bytes.
+    pub emulator: u64,
+}
+
+/// How a machine came up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boot {
+    /// From the emulator's execution to the agent's first answer, by this host's clock.
+    pub wall: Duration,
+    /// CPU time of the emulator until then: a busy host hardly changes it.
+    pub cpu: Option<Duration>,
+    /// Whether its memory was restored, so that nothing booted.
+    pub restored: bool,
 }
 
 /// What a program that was run in a cluster's place left.

@@ -37,10 +37,7 @@ impl Distribution for Probe {
         &[Datastore::Sqlite]
     }
     fn artifacts(&self) -> &'static [ArtifactNeed] {
-        &[ArtifactNeed {
-            name: "probe",
-            only_for: None,
-        }]
+        const { &[ArtifactNeed::always("probe")] }
     }
     fn server(&self, spec: &ServerSpec<'_>) -> CommandLine {
         let fill = |text: &String| {
@@ -68,7 +65,7 @@ impl Distribution for Probe {
             url: format!("http://{}:7000", spec.address),
         }
     }
-    fn ready_when(&self) -> &'static [ReadyWhen] {
+    fn ready_when(&self, _: harness::cell::Shape) -> &'static [ReadyWhen] {
         &[ReadyWhen::Listening]
     }
     fn database_paths(&self, _: Datastore) -> &'static [&'static str] {

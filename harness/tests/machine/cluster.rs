@@ -27,6 +27,10 @@ pub const TESTS: &[Test] = &[
     ("cluster/a_killed_server_starts_again_on_its_data", killed),
     ("cluster/its_unasked_end_is_told", ended),
     ("cluster/a_saved_state_on_tap_goes_on_with_its_data", saved),
+    (
+        "cluster/a_booted_guest_is_restored_into_zram_and_a_network_of_its_own",
+        guest_restored,
+    ),
 ];
 
 /// No step takes longer, also on a busy host.
@@ -50,6 +54,7 @@ fn target() -> Result<QemuTarget> {
         profile: Profile::find("aarch64-virt")?,
         time: TimeMode::Free,
         restore: false,
+        zram: None,
         guest: GuestArgs::default(),
         helper: None,
         cache: harness::artifact::Cache::of_user(),
@@ -171,6 +176,11 @@ fn measured() -> Outcome {
             (0.97..1.03).contains(&ratio),
             "{seen} bytes, and free says {free} kB"
         );
+        // So do it and the balloon driver, by way of the emulator.
+        let twice = here.cluster.available_twice().await;
+        let twice = twice.context("the emulator tells nothing of the guest's memory")?;
+        let ratio = twice.sampler as f64 / twice.emulator as f64;
+        ensure!((0.97..1.03).contains(&ratio), "{twice:?}");
         let evidence = here.cluster.budget_evidence();
         let limit = evidence.memory_limit_bytes.context("no limit")?;
         ensure!(evidence.machine && limit == 512 << 20);
@@ -312,6 +322,39 @@ fn saved() -> Outcome {
         second.cluster.restart(Restart::PowerCut).await?;
         let client = second.client().await?;
         ensure!(client.get("/registry/saved", 0).await?.0.is_some());
+        second.gone().await
+    })
+}
+
+fn guest_restored() -> Outcome {
+    block_on(async {
+        // The second finds what the first has saved, unless somebody had saved it before.
+        let target = QemuTarget {
+            restore: true,
+            zram: Some(64 << 20),
+            ..target()?
+        };
+        let first = Provisioned::with(&target, Vec::new()).await?;
+        let one = first.shell("cat /proc/sys/kernel/random/uuid").await?;
+        // While the first one holds its network, the second must get another.
+        let second = Provisioned::with(&target, Vec::new()).await?;
+        let boot = second.cluster.boot().context("no boot")?;
+        let facts = second.cluster.facts();
+        ensure!(boot.restored && boot.cpu.is_some(), "{boot:?}, {facts:?}");
+        ensure!(
+            second.cluster.start_unseen().is_none(),
+            "its server was started, not restored"
+        );
+        second.client().await?;
+        let other = second.shell("cat /proc/sys/kernel/random/uuid").await?;
+        ensure!(one != other, "both drew {one}");
+        ensure!(
+            facts.iter().any(|(key, _)| key == "zram"),
+            "the record does not say that there is zram: {facts:?}"
+        );
+        let mut samplers = second.cluster.samplers()?;
+        value(&mut samplers, "guest-machine", Metric::MachineZramUsed).await?;
+        first.gone().await?;
         second.gone().await
     })
 }

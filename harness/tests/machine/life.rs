@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use harness::machine::{Machine, TimeMode};
+use harness::machine::{Accelerator, Machine, TimeMode, find_emulator, kvm, run_guest};
 use harness::scope::Resource;
 
 use crate::bare::{Bench, DEADLINE, block_on, device, forwarded, tap, until};
@@ -20,6 +20,7 @@ pub const TESTS: &[Test] = &[
     ("life/ports_are_forwarded_without_root", forwards),
     ("life/a_saved_state_goes_on_where_it_was", saved),
     ("life/counted_time_runs", counted),
+    ("life/a_probe_guest_runs_to_its_end", probed),
     (
         "life/what_cannot_start_says_why_and_leaves_nothing",
         refused,
@@ -148,6 +149,22 @@ fn counted() -> Outcome {
         ensure!(left.is_empty(), "{left:?}");
         Ok(())
     })
+}
+
+fn probed() -> Outcome {
+    let emulator = find_emulator()?;
+    // The control: the same guest runs under emulation, so that its failure under KVM says something of KVM.
+    run_guest(&emulator, Accelerator::Tcg).map_err(anyhow::Error::msg)?;
+    let native = run_guest(&emulator, Accelerator::Kvm);
+    if std::env::consts::ARCH == "aarch64" {
+        ensure!(kvm().is_ok() == native.is_ok(), "{native:?}");
+    } else {
+        let words = native.err().context("a guest ran on a foreign CPU")?;
+        ensure!(words.contains("kvm"), "{words}");
+        let words = kvm().err().context("KVM is trusted on a foreign CPU")?;
+        ensure!(words.contains(std::env::consts::ARCH), "{words}");
+    }
+    Ok(())
 }
 
 fn refused() -> Outcome {

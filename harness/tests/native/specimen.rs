@@ -53,7 +53,7 @@ impl Distribution for Script {
             url: format!("http://{}:7000", spec.address),
         }
     }
-    fn ready_when(&self) -> &'static [ReadyWhen] {
+    fn ready_when(&self, _: harness::cell::Shape) -> &'static [ReadyWhen] {
         &[ReadyWhen::Listening]
     }
     fn database_paths(&self, _: Datastore) -> &'static [&'static str] {

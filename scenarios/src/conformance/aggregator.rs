@@ -44,7 +44,6 @@ pub const CHECKS: &[Check] = &[Check {
         mutant::PATCH_NOT_APPLIED,
         mutant::UPDATE_NOT_APPLIED,
         mutant::STATUS_NOT_APPLIED,
-        mutant::STATUS_MISSING,
         mutant::VERSION_DECREASING,
         mutant::IMPERSONATION_IGNORED,
     ],

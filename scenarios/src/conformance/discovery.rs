@@ -97,7 +97,7 @@ const LISTED_KILLS: &[harness::api::mutant::Mutant] =
     &[mutant::RESOURCES_MISSING, mutant::WRONG_GROUP];
 
 /// One resource of each group version, as upstream has it.
-const UPSTREAM: [(&str, &str); 19] = [
+pub(crate) const UPSTREAM: [(&str, &str); 19] = [
     ("v1", "namespaces"),
     (
         "admissionregistration.k8s.io/v1",

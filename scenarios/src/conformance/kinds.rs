@@ -63,3 +63,62 @@ pub(crate) const STORAGE_CLASSES: Resource =
     Resource::cluster("storage.k8s.io/v1", "storageclasses", "StorageClass");
 pub(crate) const VOLUME_ATTACHMENTS: Resource =
     Resource::cluster("storage.k8s.io/v1", "volumeattachments", "VolumeAttachment");
+
+// Of these the newest servers alone have some.
+pub(crate) const CLUSTER_TRUST_BUNDLES: Resource = Resource::cluster(
+    "certificates.k8s.io/v1",
+    "clustertrustbundles",
+    "ClusterTrustBundle",
+);
+pub(crate) const CSI_STORAGE_CAPACITIES: Resource = Resource::namespaced(
+    "storage.k8s.io/v1",
+    "csistoragecapacities",
+    "CSIStorageCapacity",
+);
+pub(crate) const DEVICE_CLASSES: Resource =
+    Resource::cluster("resource.k8s.io/v1", "deviceclasses", "DeviceClass");
+pub(crate) const DEVICE_TAINT_RULES: Resource =
+    Resource::cluster("resource.k8s.io/v1", "devicetaintrules", "DeviceTaintRule");
+pub(crate) const FLOW_SCHEMAS: Resource = Resource::cluster(
+    "flowcontrol.apiserver.k8s.io/v1",
+    "flowschemas",
+    "FlowSchema",
+);
+pub(crate) const IP_ADDRESSES: Resource =
+    Resource::cluster("networking.k8s.io/v1", "ipaddresses", "IPAddress");
+pub(crate) const NODES: Resource = Resource::cluster("v1", "nodes", "Node");
+pub(crate) const POD_CERTIFICATE_REQUESTS: Resource = Resource::namespaced(
+    "certificates.k8s.io/v1",
+    "podcertificaterequests",
+    "PodCertificateRequest",
+);
+pub(crate) const PRIORITY_LEVELS: Resource = Resource::cluster(
+    "flowcontrol.apiserver.k8s.io/v1",
+    "prioritylevelconfigurations",
+    "PriorityLevelConfiguration",
+);
+pub(crate) const RESOURCE_CLAIMS: Resource =
+    Resource::namespaced("resource.k8s.io/v1", "resourceclaims", "ResourceClaim");
+pub(crate) const RESOURCE_CLAIM_TEMPLATES: Resource = Resource::namespaced(
+    "resource.k8s.io/v1",
+    "resourceclaimtemplates",
+    "ResourceClaimTemplate",
+);
+pub(crate) const RESOURCE_SLICES: Resource =
+    Resource::cluster("resource.k8s.io/v1", "resourceslices", "ResourceSlice");
+pub(crate) const SERVICE_CIDRS: Resource =
+    Resource::cluster("networking.k8s.io/v1", "servicecidrs", "ServiceCIDR");
+pub(crate) const STORAGE_VERSION_MIGRATIONS: Resource = Resource::cluster(
+    "storagemigration.k8s.io/v1",
+    "storageversionmigrations",
+    "StorageVersionMigration",
+);
+pub(crate) const VOLUMES: Resource =
+    Resource::cluster("v1", "persistentvolumes", "PersistentVolume");
+pub(crate) const VOLUME_ATTRIBUTES_CLASSES: Resource = Resource::cluster(
+    "storage.k8s.io/v1",
+    "volumeattributesclasses",
+    "VolumeAttributesClass",
+);
+pub(crate) const VOLUME_CLAIMS: Resource =
+    Resource::namespaced("v1", "persistentvolumeclaims", "PersistentVolumeClaim");

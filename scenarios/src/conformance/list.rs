@@ -6,6 +6,7 @@ use harness::api::mutant::{Mutant, families as mutant};
 use harness::check::{Check, CheckContext, CheckResult, Requirement, name};
 use serde_json::{Value, json};
 
+use super::compaction;
 use super::kinds::{CONFIG_MAPS, POD_TEMPLATES, SECRETS};
 use super::steps::{create, template};
 
@@ -45,6 +46,27 @@ pub const CHECKS: &[Check] = &[
             mutant::CONTINUE_IGNORED,
         ],
         run: |cx| Box::pin(chunks(cx, true)),
+        ..Check::BASE
+    },
+    // Not first in its area, and so in no quick run: it waits for a compaction, which takes up to ten minutes.
+    Check {
+        id: "list/continues-after-a-compaction",
+        title: "A continue token whose moment is compacted away is refused with one that goes on from the last key.",
+        official: &[
+            "[sig-api-machinery] Servers with support for API chunking should support continue listing from the last key if the original version has been compacted away, though the list is inconsistent",
+        ],
+        requires: &[
+            Requirement::Resource("v1", "podtemplates"),
+            Requirement::Behaviour("compaction"),
+        ],
+        kills: &[
+            mutant::WRONG_REMAINING_COUNT,
+            mutant::CONTINUE_IGNORED,
+            mutant::CHUNK_CHANGES_VERSION,
+            mutant::EXPIRED_WITHOUT_CONTINUE,
+        ],
+        patience: compaction::PATIENCE,
+        run: |cx| Box::pin(compaction::continues(cx)),
         ..Check::BASE
     },
     // No official test of its own: upstream meets chunked consistency only by way of the test above.

@@ -11,32 +11,51 @@
 //! before anything is claimed of it.
 
 mod access;
+mod addresses;
 mod admission;
 mod admitting;
+mod aggregated;
 mod aggregator;
+mod apply;
 mod batch;
+mod certificates;
+mod cli;
+mod compaction;
 mod configmap;
 mod conversion;
 mod crd;
+mod crud;
+mod custom;
 mod discovery;
 mod disruption;
+mod dra;
 mod endpoints;
 mod event;
+mod explain;
+mod fairness;
+mod fieldvalidation;
+mod flowcontrol;
 mod gc;
 mod health;
 mod kinds;
+mod kubectl;
 mod lease;
 mod limitrange;
 mod list;
+mod migration;
 mod namespace;
 mod network;
+mod nodes;
 mod object;
+mod openapi;
+mod openapiv3;
 mod patch;
 mod pod;
 mod podtemplate;
 mod policy;
 mod policyapi;
 mod quota;
+mod quota_status;
 mod runtimeclass;
 mod secret;
 mod service;
@@ -46,8 +65,10 @@ mod steps;
 mod storage;
 mod table;
 mod version;
+mod volumes;
 mod walk;
 mod watchers;
+mod ways;
 mod webhook;
 mod webhookconfig;
 mod webhookcr;
@@ -71,6 +92,10 @@ pub const AREAS: &[Area] = &[
         checks: access::CHECKS,
     },
     Area {
+        name: "addresses",
+        checks: addresses::CHECKS,
+    },
+    Area {
         name: "admission",
         checks: admission::CHECKS,
     },
@@ -79,8 +104,16 @@ pub const AREAS: &[Area] = &[
         checks: aggregator::CHECKS,
     },
     Area {
+        name: "apply",
+        checks: apply::CHECKS,
+    },
+    Area {
         name: "batch",
         checks: batch::CHECKS,
+    },
+    Area {
+        name: "certificates",
+        checks: certificates::CHECKS,
     },
     Area {
         name: "configmap",
@@ -95,12 +128,24 @@ pub const AREAS: &[Area] = &[
         checks: disruption::CHECKS,
     },
     Area {
+        name: "dra",
+        checks: dra::CHECKS,
+    },
+    Area {
         name: "endpoints",
         checks: endpoints::CHECKS,
     },
     Area {
         name: "event",
         checks: event::CHECKS,
+    },
+    Area {
+        name: "flowcontrol",
+        checks: flowcontrol::CHECKS,
+    },
+    Area {
+        name: "fairness",
+        checks: fairness::CHECKS,
     },
     Area {
         name: "gc",
@@ -123,12 +168,20 @@ pub const AREAS: &[Area] = &[
         checks: list::CHECKS,
     },
     Area {
+        name: "migration",
+        checks: migration::CHECKS,
+    },
+    Area {
         name: "namespace",
         checks: namespace::CHECKS,
     },
     Area {
         name: "network",
         checks: network::CHECKS,
+    },
+    Area {
+        name: "nodes",
+        checks: nodes::CHECKS,
     },
     Area {
         name: "object",
@@ -187,6 +240,10 @@ pub const AREAS: &[Area] = &[
         checks: version::CHECKS,
     },
     Area {
+        name: "volumes",
+        checks: volumes::CHECKS,
+    },
+    Area {
         name: "watchers",
         checks: watchers::CHECKS,
     },
@@ -203,6 +260,22 @@ pub const AREAS: &[Area] = &[
         checks: workload::CHECKS,
     },
     // Last, for each definition makes an API server rebuild its whole OpenAPI document: under 512 MiB a K3s dies of it.
+    Area {
+        name: "aggregated",
+        checks: aggregated::CHECKS,
+    },
+    Area {
+        name: "fieldvalidation",
+        checks: fieldvalidation::CHECKS,
+    },
+    Area {
+        name: "openapi",
+        checks: openapi::CHECKS,
+    },
+    Area {
+        name: "kubectl",
+        checks: kubectl::CHECKS,
+    },
     Area {
         name: "crd",
         checks: crd::CHECKS,

@@ -10,7 +10,7 @@ use super::policy::{
     MUTATES, MUTATING, MUTATING_BINDINGS, VALIDATES, VALIDATING, VALIDATING_BINDINGS, deployments,
 };
 use super::steps::{create, read, update};
-use super::walk::{self, Walk, subresources};
+use super::walk::{self, Subject, subresources};
 
 /// The area's checks.
 pub const CHECKS: &[Check] = &[
@@ -135,12 +135,10 @@ async fn served(
     body: fn() -> Value,
     [first, second]: [Value; 2],
 ) -> CheckResult {
-    let walk = Walk {
-        resource,
-        body,
-        defaults: || json!({}),
-    };
-    walk::walk(cx, &walk).await?;
+    let mut subject = Subject::new(resource, body());
+    // A controller writes what it found of a policy's types into its status.
+    subject.shared = resource == VALIDATING;
+    walk::walk_over(cx, &subject).await?;
     let (all, name) = (cx.everywhere(resource), unique("changed"));
     let mut object = body();
     object["metadata"] = json!({"name": name});

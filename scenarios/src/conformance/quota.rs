@@ -131,6 +131,7 @@ pub const CHECKS: &[Check] = &[
         run: |cx| Box::pin(services(cx)),
         ..Check::BASE
     },
+    super::quota_status::CHECK,
 ];
 
 async fn update_and_delete(cx: &CheckContext) -> CheckResult {

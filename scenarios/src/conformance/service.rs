@@ -227,7 +227,14 @@ async fn defaults(cx: &CheckContext) -> CheckResult {
 async fn status(cx: &CheckContext) -> CheckResult {
     let (all, name) = (cx.collection(SERVICES).await?, "service");
     let mut watch = cx.watch(&all, &[("labelSelector", "static=true")]).await?;
-    let body = json!({"metadata": {"name": name, "labels": {"static": "true"}}, "spec": plain(80)});
+    let mut spec = plain(80);
+    // A load balancer's status is for such Services only since 1.29. The class, which every server knows since 1.24, says
+    // that no controller here is to fill it in.
+    if cx.offer().minor >= 24 {
+        spec["type"] = json!("LoadBalancer");
+        spec["loadBalancerClass"] = json!("assay.dev/none");
+    }
+    let body = json!({"metadata": {"name": name, "labels": {"static": "true"}}, "spec": spec});
     create(cx, &all, body).await?;
     watch.until("ADDED", name, &["DELETED"], |_| true).await?;
     let read_status = cx.status("GET of /status", 200, all.get("service/status").await?)?;

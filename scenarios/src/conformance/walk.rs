@@ -5,10 +5,13 @@
 use harness::api::mutant::{Mutant, families as mutant};
 use harness::api::namespace::unique;
 use harness::api::{Collection, PatchKind, Resource};
-use harness::check::{CheckContext, CheckResult};
+use harness::check::{CheckContext, CheckFault, CheckResult, Watching};
 use serde_json::{Value, json};
 
-use super::steps::{create, delete, left, read};
+use super::steps::{create, delete, left, read, update};
+
+/// Controllers settle: more changes than these between two of the walk's own are a server that never does.
+const OTHERS_WRITE_AT_MOST: usize = 60;
 
 /// What the walk notices, whatever the resource.
 pub(crate) const KILLS: &[Mutant] = &[
@@ -44,20 +47,58 @@ pub(crate) struct Walk {
     pub(crate) defaults: fn() -> Value,
 }
 
+/// What is walked over, with what only a run can tell: names, and who else writes.
+pub(crate) struct Subject {
+    pub(crate) resource: Resource,
+    /// As in [`Walk`]. A status in it is written but not looked for: most servers drop it at creation.
+    pub(crate) body: Value,
+    /// As in [`Walk`].
+    pub(crate) defaults: Value,
+    /// Names of the objects: three that are selected, and one that is not.
+    pub(crate) names: [String; 4],
+    /// Whether controllers write to these objects too: their changes may then come between the walk's own.
+    pub(crate) shared: bool,
+}
+
+impl Subject {
+    /// Objects with generated names that nobody else writes to.
+    pub(crate) fn new(resource: Resource, body: Value) -> Self {
+        Self {
+            resource,
+            body,
+            defaults: json!({}),
+            names: ["first", "second", "third", "other"].map(unique),
+            shared: false,
+        }
+    }
+
+    /// What must be read back.
+    pub(crate) fn stored(&self) -> Value {
+        let mut stored = self.body.clone();
+        stored.as_object_mut().map(|fields| fields.remove("status"));
+        stored
+    }
+}
+
 /// Walks over every verb.
 pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
-    discovered(cx, walk.resource).await?;
-    let all = cx.collection(walk.resource).await?;
+    let mut subject = Subject::new(walk.resource, (walk.body)());
+    subject.defaults = (walk.defaults)();
+    walk_over(cx, &subject).await
+}
+
+/// The same over what a run made up.
+pub(crate) async fn walk_over(cx: &CheckContext, subject: &Subject) -> CheckResult {
+    discovered(cx, subject.resource).await?;
+    let all = cx.collection(subject.resource).await?;
     let mark = unique("walk");
     let selector = format!("walk={mark}");
     let object = |name: &str, label: &str| {
-        let mut object = (walk.body)();
+        let mut object = subject.body.clone();
         object["metadata"] = json!({"name": name, "labels": {"walk": label}});
         object
     };
-    let names = [unique("first"), unique("second"), unique("third")];
-    let [first, second, third] = names.each_ref().map(String::as_str);
-    let other = unique("other");
+    let [first, second, third, other] = subject.names.each_ref().map(String::as_str);
 
     let made = create(cx, &all, object(first, &mark)).await?;
     cx.refused(
@@ -66,7 +107,7 @@ pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
         "AlreadyExists",
         &all.create(object(first, &mark)).await?,
     )?;
-    for (name, label) in [(second, mark.as_str()), (third, &mark), (&other, "other")] {
+    for (name, label) in [(second, mark.as_str()), (third, &mark), (other, "other")] {
         create(cx, &all, object(name, label)).await?;
     }
     let stored = read(cx, &all, first).await?;
@@ -75,8 +116,8 @@ pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
         made["metadata"]["uid"].clone(),
         stored["metadata"]["uid"].clone(),
     )?;
-    cx.contains("the stored object", &(walk.body)(), &stored)?;
-    cx.contains("the stored object's defaults", &(walk.defaults)(), &stored)?;
+    cx.contains("the stored object", &subject.stored(), &stored)?;
+    cx.contains("the stored object's defaults", &subject.defaults, &stored)?;
 
     let list = all.list(&[("labelSelector", &selector)]).await?;
     let version = cx
@@ -86,7 +127,7 @@ pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
     cx.only(
         "list in all namespaces by label",
         &[first, second, third],
-        cx.everywhere(walk.resource)
+        cx.everywhere(subject.resource)
             .list(&[("labelSelector", &selector)])
             .await?,
     )?;
@@ -100,13 +141,13 @@ pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
     // A change of the one with another label comes first, so that a watch which ignores its selector shows it.
     let aside = all
         .patch(
-            &other,
+            other,
             PatchKind::Merge,
             json!({"metadata": {"annotations": {"aside": "yes"}}}),
         )
         .await?;
     cx.status("patch of the one with another label", 200, aside)?;
-    changed(cx, &all, first, &mut watch).await?;
+    changed(cx, &all, subject, &mut watch).await?;
 
     delete(cx, &all, first).await?;
     watch.until("DELETED", first, &["ADDED"], |_| true).await?;
@@ -120,30 +161,36 @@ pub(crate) async fn walk(cx: &CheckContext, walk: &Walk) -> CheckResult {
         .await?;
     cx.status("deletecollection", 200, answer)?;
     left(cx, &all, &selector, &[]).await?;
-    read(cx, &all, &other).await.map(drop)
+    read(cx, &all, other).await.map(drop)
 }
 
 /// Patch, then update; each must be answered, stored, and seen by the watch.
 async fn changed(
     cx: &CheckContext,
     all: &Collection,
-    name: &str,
-    watch: &mut harness::check::Watching<'_>,
+    subject: &Subject,
+    watch: &mut Watching<'_>,
 ) -> CheckResult {
+    let name = subject.names[0].as_str();
     let patched = json!({"metadata": {"annotations": {"patched": "true"}}});
-    let answer = cx.status(
+    let patch = cx.status(
         "patch",
         200,
         all.patch(name, PatchKind::Merge, patched.clone()).await?,
     )?;
-    cx.contains("the patched object", &patched, &answer)?;
+    cx.contains("the patched object", &patched, &patch)?;
     let stored = read(cx, all, name).await?;
     cx.contains("the object read after the patch", &patched, &stored)?;
 
-    let mut wanted = stored;
-    wanted["metadata"]["annotations"]["updated"] = json!("true");
     let updated = json!({"metadata": {"annotations": {"patched": "true", "updated": "true"}}});
-    let answer = cx.status("update", 200, all.replace(name, wanted).await?)?;
+    let change = |object: &mut Value| object["metadata"]["annotations"]["updated"] = json!("true");
+    let answer = if subject.shared {
+        update(cx, all, name, change).await?
+    } else {
+        let mut wanted = stored;
+        change(&mut wanted);
+        cx.status("update", 200, all.replace(name, wanted).await?)?
+    };
     cx.contains("the updated object", &updated, &answer)?;
     cx.contains(
         "the object read after the update",
@@ -151,30 +198,45 @@ async fn changed(
         &read(cx, all, name).await?,
     )?;
 
-    let event = change(watch, name, "patched").await?;
+    let event = modified(cx, subject, watch, &patch).await?;
     cx.contains("the patch in the watch", &patched, &event)?;
     cx.expect(
         "the patch to come before the update",
         event["metadata"]["annotations"]["updated"].is_null(),
         || event.to_string(),
     )?;
-    let event = change(watch, name, "updated").await?;
+    let event = modified(cx, subject, watch, &answer).await?;
     cx.contains("the update in the watch", &updated, &event)
 }
 
-/// The next change of an object that shows this annotation. A controller may have written a status in between; nothing
-/// else may come.
-async fn change(
-    watch: &mut harness::check::Watching<'_>,
-    name: &str,
-    annotation: &str,
+/// The event of a change of the first object, by the answer to it: the very next event where nobody else writes, else the
+/// one with the answered version.
+async fn modified(
+    cx: &CheckContext,
+    subject: &Subject,
+    watch: &mut Watching<'_>,
+    answer: &Value,
 ) -> CheckResult<Value> {
-    loop {
-        let event = watch.next("MODIFIED", name).await?;
-        if event["metadata"]["annotations"][annotation].is_string() {
-            return Ok(event);
+    let [first, selected @ .., _] = &subject.names;
+    if !subject.shared {
+        return watch.next("MODIFIED", first).await;
+    }
+    let wanted = cx.text("the answer", answer, "/metadata/resourceVersion")?;
+    for _ in 0..OTHERS_WRITE_AT_MOST {
+        let event = watch.any(&format!("a change of {first}")).await?;
+        let own = event.name() == first || selected.iter().any(|name| name == event.name());
+        cx.expect(
+            "changes of the selected objects only",
+            own && event.kind == "MODIFIED",
+            || format!("{} of {}", event.kind, event.name()),
+        )?;
+        if event.name() == first && event.version() == wanted {
+            return Ok(event.object);
         }
     }
+    Err(CheckFault::Failed(format!(
+        "expected a change of {first}; seen: {OTHERS_WRITE_AT_MOST} changes by others"
+    )))
 }
 
 /// The group and version are listed, and the resource in them with its kind, scope and verbs.

@@ -4,6 +4,7 @@
 //! understated by design and throughput is the figure to read. (An open loop is another scenario's business.)
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -24,8 +25,10 @@ pub struct Mix;
 const CLIENTS: &[usize] = &[1, 4, 16];
 /// Length of each concurrency's interval, stretched for servers that run slower.
 const INTERVAL: Duration = Duration::from_secs(3);
-/// A concurrency with fewer answered operations says nothing: the scenario is errored.
+/// An interval in which fewer operations were answered says nothing: it goes on until there are as many.
 const FLOOR: u64 = 50;
+/// Then it ends nevertheless and the scenario is errored; stretched like the interval.
+const LONGEST: Duration = Duration::from_secs(30);
 /// One client's operations, over and over: 4 creates, 8 updates, 4 deletes, 2 lists.
 const ROUND: &[Operation] = {
     use Operation::{Create, Delete, List, Update};
@@ -134,11 +137,15 @@ async fn level(cx: &ScenarioContext<'_>, store: &Arc<Store>, clients: usize) -> 
     let fsyncs_before = size::fsyncs(cx).await;
     let phase = cx.phase(&format!("clients-{clients}"));
     let start = Instant::now();
-    let end = start + INTERVAL * cx.patience;
+    let span = Arc::new(Span {
+        end: start + INTERVAL * cx.patience,
+        latest: start + LONGEST * cx.patience,
+        answered: AtomicU64::new(0),
+    });
     let mut tasks = JoinSet::new();
     for client in 0..clients {
-        let store = store.clone();
-        tasks.spawn(async move { work(&store, &format!("c{clients}-{client}"), end).await });
+        let (store, span) = (store.clone(), span.clone());
+        tasks.spawn(async move { work(&store, &format!("c{clients}-{client}"), &span).await });
     }
     let mut total = Tally::new()?;
     while let Some(tally) = tasks.join_next().await {
@@ -160,17 +167,33 @@ async fn level(cx: &ScenarioContext<'_>, store: &Arc<Store>, clients: usize) -> 
     }
     ensure!(
         answered >= FLOOR,
-        "only {answered} operations were answered at {clients} clients; {FLOOR} are needed"
+        "only {answered} operations were answered at {clients} clients in {} s; {FLOOR} are needed",
+        took.as_secs()
     );
     Ok(())
 }
 
-async fn work(store: &Store, name: &str, until: Instant) -> anyhow::Result<Tally> {
+/// How long the clients of one concurrency go on.
+struct Span {
+    end: Instant,
+    latest: Instant,
+    /// What all of them were answered.
+    answered: AtomicU64,
+}
+
+impl Span {
+    fn is_over(&self, now: Instant) -> bool {
+        let enough = self.answered.load(Ordering::Relaxed) >= FLOOR;
+        now >= self.latest || (enough && now >= self.end)
+    }
+}
+
+async fn work(store: &Store, name: &str, span: &Span) -> anyhow::Result<Tally> {
     let mut tally = Tally::new()?;
     let mut live: Vec<(String, Version)> = Vec::new();
     let mut made = 0_u64;
     for operation in ROUND.iter().copied().cycle() {
-        if Instant::now() >= until {
+        if span.is_over(Instant::now()) {
             break;
         }
         let newest = live.pop();
@@ -203,6 +226,7 @@ async fn work(store: &Store, name: &str, until: Instant) -> anyhow::Result<Tally
         match outcome {
             Ok(kept) => {
                 tally.latency[slot].record(start.elapsed().as_micros() as u64)?;
+                span.answered.fetch_add(1, Ordering::Relaxed);
                 live.extend(kept);
             }
             Err(error) => {
@@ -283,5 +307,23 @@ fn report(
             micros / answered as f64,
             "CPU accounting of the cell",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_server_gets_more_time_and_not_a_lower_floor() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let span = |answered| Span {
+            end: at(3),
+            latest: at(30),
+            answered: AtomicU64::new(answered),
+        };
+        assert!(!span(FLOOR).is_over(at(2)) && span(FLOOR).is_over(at(3)));
+        assert!(!span(FLOOR - 1).is_over(at(29)) && span(0).is_over(at(30)));
     }
 }

@@ -13,6 +13,7 @@ pub(super) const ALL: &[Mutant] = &[
     WRONG_KIND,
     WRONG_GROUP,
     GROUPS_MISSING,
+    CORE_VERSIONS_MISSING,
     PREFERRED_VERSION_UNLISTED,
     WRONG_SCOPE,
 ];
@@ -99,7 +100,26 @@ pub const WRONG_GROUP: Mutant = Mutant {
 pub const GROUPS_MISSING: Mutant = Mutant {
     name: "discovery-groups-missing",
     about: "The list of groups is empty.",
-    make: || Box::new(Answers(|_, response| groups(response, Vec::clear))),
+    make: || {
+        Box::new(Answers(|_, response| {
+            groups(response, Vec::clear);
+            // The aggregated form of the same list.
+            change_list(response, "APIGroupDiscoveryList", "items", Vec::clear);
+        }))
+    },
+};
+/// The core group has no version.
+pub const CORE_VERSIONS_MISSING: Mutant = Mutant {
+    name: "discovery-core-versions-missing",
+    about: "/api lists no version of the core group.",
+    make: || {
+        Box::new(Answers(|asked, response| {
+            if asked.path.trim_end_matches('/') == "/api" {
+                change_list(response, "APIVersions", "versions", Vec::clear);
+                change_list(response, "APIGroupDiscoveryList", "items", Vec::clear);
+            }
+        }))
+    },
 };
 /// A preferred version is none of the group's.
 pub const PREFERRED_VERSION_UNLISTED: Mutant = Mutant {

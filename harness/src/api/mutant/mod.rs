@@ -5,13 +5,17 @@
 //! file's `ALL`; a new family is a file, its `mod` line and its line in [`all`].
 
 mod admission;
+mod apply;
 mod discovery;
 mod layer;
 mod list;
 mod metadata;
+mod openapi;
+mod patch;
 mod review;
 mod shape;
 mod status;
+mod validation;
 mod version;
 mod watch;
 mod write;
@@ -27,12 +31,16 @@ pub(crate) use layer::{Layer, Lines};
 /// The families, to name them in a check's `kills`: `mutant::watch::DROPS_ADDED`.
 pub mod families {
     pub use super::admission::*;
+    pub use super::apply::*;
     pub use super::discovery::*;
     pub use super::list::*;
     pub use super::metadata::*;
+    pub use super::openapi::*;
+    pub use super::patch::*;
     pub use super::review::*;
     pub use super::shape::*;
     pub use super::status::*;
+    pub use super::validation::*;
     pub use super::version::*;
     pub use super::watch::*;
     pub use super::write::*;
@@ -120,12 +128,16 @@ impl Defect for Objects {
 pub fn all() -> Vec<Mutant> {
     [
         admission::ALL,
+        apply::ALL,
         discovery::ALL,
         list::ALL,
         metadata::ALL,
+        patch::ALL,
+        openapi::ALL,
         review::ALL,
         shape::ALL,
         status::ALL,
+        validation::ALL,
         version::ALL,
         watch::ALL,
         write::ALL,

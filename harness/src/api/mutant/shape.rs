@@ -18,7 +18,9 @@ pub(super) const ALL: &[Mutant] = &[
     SPEC_LOST,
     HEALTH_ALWAYS_OK,
     HEALTH_NOT_OK,
+    HEALTH_EXCLUDE_IGNORED,
     SERVER_VERSION_MISSING,
+    SERVER_VERSION_WRONG,
 ];
 
 /// JSON is called plain text.
@@ -132,6 +134,18 @@ pub const HEALTH_NOT_OK: Mutant = Mutant {
         }))
     },
 };
+/// `exclude` is ignored.
+pub const HEALTH_EXCLUDE_IGNORED: Mutant = Mutant {
+    name: "health-exclude-ignored",
+    about: "Health endpoints ask every part, also one that is excluded.",
+    make: || {
+        Box::new(Asks(|request| {
+            if is_health(&request.path) {
+                request.query.retain(|(name, _)| name != "exclude");
+            }
+        }))
+    },
+};
 /// `/version` lacks the numbers.
 pub const SERVER_VERSION_MISSING: Mutant = Mutant {
     name: "version-missing",
@@ -142,6 +156,20 @@ pub const SERVER_VERSION_MISSING: Mutant = Mutant {
                 let mut body = response.body.clone();
                 body["major"] = json!("");
                 body["minor"] = json!("");
+                response.set_body(body);
+            }
+        }))
+    },
+};
+/// `/version` tells another version.
+pub const SERVER_VERSION_WRONG: Mutant = Mutant {
+    name: "version-wrong",
+    about: "/version tells the version of another server.",
+    make: || {
+        Box::new(Answers(|asked, response| {
+            if asked.path == "/version" && response.body.is_object() {
+                let mut body = response.body.clone();
+                body["gitVersion"] = json!("v1.0.0");
                 response.set_body(body);
             }
         }))

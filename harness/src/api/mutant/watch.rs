@@ -10,6 +10,7 @@ pub(super) const ALL: &[Mutant] = &[
     DROPS_ADDED,
     DROPS_MODIFIED,
     DROPS_DELETED,
+    NEVER_MODIFIED,
     REPEATS_EVENTS,
     SWAPS_EVENTS,
     WRONG_TYPE,
@@ -51,6 +52,12 @@ pub const DROPS_DELETED: Mutant = Mutant {
             done: false,
         })
     },
+};
+/// No MODIFIED comes at all: for objects that controllers change too, of whose changes any one may go unnoticed.
+pub const NEVER_MODIFIED: Mutant = Mutant {
+    name: "watch-never-modified",
+    about: "A watch gives no MODIFIED event.",
+    make: || Box::new(Never("MODIFIED")),
 };
 /// Events come twice.
 pub const REPEATS_EVENTS: Mutant = Mutant {
@@ -122,6 +129,17 @@ impl Defect for Drops {
     fn line(&mut self, _: &Request, event: Value) -> Vec<Value> {
         if !self.done && event["type"] == self.kind {
             self.done = true;
+            return Vec::new();
+        }
+        vec![event]
+    }
+}
+
+struct Never(&'static str);
+
+impl Defect for Never {
+    fn line(&mut self, _: &Request, event: Value) -> Vec<Value> {
+        if event["type"] == self.0 {
             return Vec::new();
         }
         vec![event]

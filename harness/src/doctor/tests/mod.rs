@@ -28,10 +28,14 @@ impl MadeUp {
         let facts = Facts {
             k3s: Binary::Found("v1.36.3+k3s1 at /usr/local/bin/k3s (PATH)".into()),
             etcd: Binary::Found("3.5.9 at /usr/bin/etcd (PATH)".into()),
+            kubernetes: Binary::Found(
+                "v1.36.2 at /usr/local/kubebuilder/bin/kube-apiserver (convention)".into(),
+            ),
             engine: Engine::Answers("unix:///var/run/docker.sock".into()),
             disks: vec![("/".into(), 20 << 30), ("/home".into(), 10 << 30)],
             now: 1_800_000_000,
             arch: "aarch64".into(),
+            kvm: Ok(()),
             fetch_k3s: vec!["/opt/assay".into(), "fetch".into(), "k3s".into()],
         };
         let variables = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/usr/sbin".to_owned())]);

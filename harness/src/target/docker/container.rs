@@ -88,7 +88,7 @@ fn request(plan: &Plan, privilege: &Privilege) -> ContainerRequest<ServerImage> 
         .unwrap_or((&plan.image, "latest"));
     let program = plan.command.program.display().to_string();
     let (program, first) = match plan.shape {
-        Shape::ControlPlane => (program, None),
+        Shape::ControlPlane | Shape::ApiServer => (program, None),
         Shape::Node => (node::ENTRY.to_owned(), Some(program)),
     };
     let image = ServerImage {

@@ -47,7 +47,7 @@ fn data_folder(place: &Path) -> PathBuf {
 
 pub(super) fn volumes(place: &Path, shape: Shape) -> Vec<(PathBuf, String)> {
     match shape {
-        Shape::ControlPlane => Vec::new(),
+        Shape::ControlPlane | Shape::ApiServer => Vec::new(),
         Shape::Node => node::VOLUMES
             .iter()
             .map(|(name, inside)| (place.join(name), (*inside).to_owned()))
@@ -60,7 +60,7 @@ pub(super) fn binaries_of(cell: &Cell) -> BTreeMap<&'static str, PathBuf> {
     cell.distribution
         .artifacts()
         .iter()
-        .filter(|need| need.only_for.is_none_or(|only| only == cell.datastore))
+        .filter(|need| need.applies(cell.datastore, cell.shape))
         .map(|need| (need.name, Path::new("/bin").join(need.name)))
         .collect()
 }

@@ -88,6 +88,8 @@ async fn launch(
         None
     };
     let address = IpAddr::V4(subnet.map_or(Ipv4Addr::LOCALHOST, Subnet::cell));
+    // Also of those that its server starts in turn.
+    let binaries = own_pages::claim_all(&cell.binaries, &cell.work)?;
     let spec = ServerSpec {
         datastore: cell.datastore,
         shape: cell.shape,
@@ -96,7 +98,7 @@ async fn launch(
         address,
         private_network: private,
         token: None,
-        binaries: &cell.binaries,
+        binaries: &binaries,
     };
     let command = cell.distribution.server(&spec);
     let access = cell.distribution.access(&spec);

@@ -3,6 +3,7 @@
 //! A page of a file is charged to the cgroup that touches it first. About 120 MiB of K3s would otherwise be charged to
 //! whoever copied, hashed or ran it before, and a budget would look kept that is not.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,21 @@ pub(super) fn claim(program: &Path, work: &Path) -> Result<PathBuf> {
         .context("failed to copy the program, which another process runs too; free some disk")?;
     forget_cached(&copy);
     Ok(copy)
+}
+
+/// [`claim`] for each of a cell's binaries, in one folder each, for their names may be the same.
+pub(super) fn claim_all(
+    binaries: &BTreeMap<&'static str, PathBuf>,
+    work: &Path,
+) -> Result<BTreeMap<&'static str, PathBuf>> {
+    let claimed = binaries
+        .iter()
+        // What is not there is told by whoever starts it.
+        .map(|(&name, path)| match path.is_file() {
+            true => Ok((name, claim(path, &work.join(name))?)),
+            false => Ok((name, path.clone())),
+        });
+    claimed.collect()
 }
 
 /// Drops its clean pages from the page cache.

@@ -11,7 +11,7 @@ use reports::event::BudgetEvidence;
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
 
 use super::evidence::Evidence;
-use super::life::{Constant, Life, instructions, uptime};
+use super::life::{Constant, Life, fixed_draws, instructions};
 use super::provision::DATA_DIR;
 use super::saved::Order;
 use crate::callback::Place;
@@ -22,7 +22,9 @@ use crate::machine::{Network, Size};
 use crate::sampler::{EmulatorProcess, Sampler};
 use crate::target::common::told;
 use crate::target::native::Holdings;
-use crate::target::{Cluster, Counted, ExecOutput, Exit, ProcessMemory, Restart, Restarted};
+use crate::target::{
+    AvailableTwice, Boot, Cluster, Counted, ExecOutput, Exit, ProcessMemory, Restart, Restarted,
+};
 use crate::thrash::Thrash;
 
 /// The last lines of the log are fetched within this time, or left in the guest.
@@ -36,6 +38,8 @@ pub(super) struct Running {
     pub facts: Vec<(String, String)>,
     /// Whether the server was restored instead of started.
     pub restored: bool,
+    /// How its machine came up.
+    pub boot: Boot,
     /// That its state is to be saved once it is ready.
     pub order: Option<Order>,
     pub access: Access,
@@ -53,6 +57,7 @@ pub(super) struct QemuCluster {
     ended: watch::Receiver<Option<Exit>>,
     facts: Vec<(String, String)>,
     restored: bool,
+    boot: Boot,
     order: Option<Order>,
     access: Access,
     etcd_metrics: Option<String>,
@@ -80,6 +85,7 @@ impl QemuCluster {
             ended: running.ended,
             facts: running.facts,
             restored: running.restored,
+            boot: running.boot,
             order: running.order,
             access: running.access,
             etcd_metrics: running.etcd_metrics,
@@ -103,8 +109,9 @@ impl QemuCluster {
     }
 }
 
-/// Pause between two looks for a new record; they come every 250 ms of the guest's clock, which is the slower one.
-const RECORD_PAUSE: Duration = Duration::from_millis(5);
+/// By how much looks at a server that starts are fewer where they are paced by the guest's clock, for they are part of
+/// what it counts: one of K3s's /readyz is some millions of instructions.
+const COUNTED_PAUSE: u32 = 5;
 
 const GONE: &str = "failed to reach the guest: its machine did not start again";
 
@@ -155,6 +162,18 @@ impl Cluster for QemuCluster {
         Ok(samplers)
     }
 
+    fn available_twice(&self) -> BoxFuture<'_, Option<AvailableTwice>> {
+        async {
+            let life = self.life.read().await;
+            let qmp = life.as_ref()?.machine.emulator().qmp();
+            self.constant
+                .source
+                .beside_balloon(qmp, self.constant.patience)
+                .await
+        }
+        .boxed()
+    }
+
     fn processes(&self) -> BoxFuture<'_, Vec<ProcessMemory>> {
         async {
             let Ok((control, pid)) = self.control().await else {
@@ -200,11 +219,14 @@ impl Cluster for QemuCluster {
         if !self.constant.counted() {
             return tokio::time::sleep(pause).boxed();
         }
-        async {
-            // Each record is one period of the guest's clock. Whoever waits has a deadline.
-            let before = self.constant.source.clock();
-            while self.constant.source.clock() == before {
-                tokio::time::sleep(RECORD_PAUSE).await;
+        async move {
+            let ticked = match self.control().await {
+                Ok((control, _)) => control.tick(pause * COUNTED_PAUSE).await.is_ok(),
+                Err(_) => false,
+            };
+            if !ticked {
+                // A guest that does not answer is looked at again; whoever waits has a deadline.
+                tokio::time::sleep(pause).await;
             }
         }
         .boxed()
@@ -216,11 +238,12 @@ impl Cluster for QemuCluster {
             let life = life.as_ref()?;
             let started = life.started_counted?;
             // Both at once, not from the newest record, which may be a period old.
-            let clock = uptime(&life.control).await.ok()?.saturating_sub(started);
+            let clock = life.control.tick(Duration::ZERO).await.ok()?;
             let instructions = instructions(&life.control).await.ok()?;
             Some(Counted {
-                clock,
+                clock: clock.saturating_sub(started),
                 instructions,
+                fixed_draws: fixed_draws(&life.control).await,
             })
         }
         .boxed()
@@ -228,6 +251,10 @@ impl Cluster for QemuCluster {
 
     fn restored(&self) -> bool {
         self.restored
+    }
+
+    fn boot(&self) -> Option<Boot> {
+        Some(self.boot)
     }
 
     fn start_unseen(&self) -> Option<&str> {

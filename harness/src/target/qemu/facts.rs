@@ -1,13 +1,12 @@
 //! What the record shows of an emulated machine.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
 use super::QemuTarget;
-use super::life::uptime;
 use crate::guest::{Control, Exec, Hello, Images};
-use crate::machine::{Machine, Network, Size, TimeMode};
+use crate::machine::{Accelerator, Machine, Network, Profile, Size, TimeMode, kvm};
 
 /// A key and a few words for each.
 pub(super) fn facts(
@@ -46,7 +45,10 @@ pub(super) fn facts(
     };
     let time = match target.time {
         TimeMode::Free => "free running: wall times are the emulator's",
-        TimeMode::Counted => "counted: one nanosecond of the guest's clock per instruction",
+        TimeMode::Counted => {
+            "counted: one nanosecond of the guest's clock per instruction; what the server draws as candidates of RSA \
+             primes is the same in each run, for the luck of these draws is a sixth of a start"
+        }
     };
     [
         (
@@ -58,7 +60,11 @@ pub(super) fn facts(
         ),
         (
             "emulator",
-            format!("QEMU {}, TCG", machine.emulator().qmp().version()),
+            format!(
+                "QEMU {}, {}",
+                machine.emulator().qmp().version(),
+                accelerator(profile)
+            ),
         ),
         ("guest kernel", hello.kernel.clone()),
         ("guest", guest),
@@ -71,6 +77,17 @@ pub(super) fn facts(
     .collect()
 }
 
+/// How the guest's instructions are executed, and why so.
+fn accelerator(profile: &Profile) -> String {
+    match (profile.accelerator, kvm()) {
+        (Accelerator::Kvm, _) => {
+            "kvm: the host's own CPU, on which a guest had run before".to_owned()
+        }
+        (Accelerator::Tcg, Err(reason)) => format!("tcg: {reason}"),
+        (Accelerator::Tcg, Ok(())) => "tcg: instructions are counted".to_owned(),
+    }
+}
+
 /// Fixed work for one CPU, by which emulated machines on different hosts can be told apart. Small, for it is done
 /// before each server starts.
 const CALIBRATION: &str = "dd if=/dev/zero bs=65536 count=256 2>/dev/null | sha256sum";
@@ -80,9 +97,10 @@ const CALIBRATION_SUM: &str = "080acf35a507ac9849cfcba47dc2ad83e01b75663a516279c
 
 /// Measures how fast the machine is, on both clocks.
 pub(super) async fn calibrate(control: &Control) -> Result<String> {
-    let (here, there) = (Instant::now(), uptime(control).await?);
+    let (here, there) = (Instant::now(), control.tick(Duration::ZERO).await?);
     let done = control.exec(&Exec::new(&["sh", "-c", CALIBRATION])).await?;
-    let (here, there) = (here.elapsed(), uptime(control).await?.saturating_sub(there));
+    let there = control.tick(Duration::ZERO).await?.saturating_sub(there);
+    let here = here.elapsed();
     let sum = String::from_utf8_lossy(&done.stdout).into_owned();
     ensure!(
         sum.starts_with(CALIBRATION_SUM),

@@ -11,10 +11,11 @@ use tokio::task::AbortHandle;
 use crate::guest::Control;
 use crate::machine::TimeMode;
 
-/// Pause between two looks at the kubeconfig: each costs the guest about a millisecond.
+/// Pause between two looks at the kubeconfig: each costs the guest about a millisecond. On the guest's clock where it
+/// counts instructions, so that how often it is looked at does not depend on the host's load.
 const KUBECONFIG_PAUSE: Duration = Duration::from_millis(250);
-/// By how much both pauses are stretched where the guest counts instructions: how often the host looks depends on
-/// the host's load, and what a look costs should not show.
+/// By how much the pause at the log is stretched where the guest counts instructions: how often the host looks depends
+/// on the host's load, and what a look costs should not show.
 const COUNTED_STRETCH: u32 = 8;
 const KUBECONFIG_MOST: usize = 64 << 10;
 /// Pause between two reads of the log.
@@ -26,7 +27,6 @@ const LOG_MOST: u64 = 64 << 20;
 
 /// Copies the kubeconfig to the host as soon as it is whole, under its final name at once. Ends with the guest.
 pub(super) fn kubeconfig(control: Control, time: TimeMode, inside: &Path, here: &Path) {
-    let pause = stretched(KUBECONFIG_PAUSE, time);
     let (inside, here) = (inside.display().to_string(), here.to_owned());
     tokio::spawn(async move {
         let copy = async {
@@ -37,7 +37,11 @@ pub(super) fn kubeconfig(control: Control, time: TimeMode, inside: &Path, here: 
                 {
                     return;
                 }
-                tokio::time::sleep(pause).await;
+                match time {
+                    TimeMode::Free => tokio::time::sleep(KUBECONFIG_PAUSE).await,
+                    // A guest that does not answer is looked at again; its end ends this.
+                    TimeMode::Counted => drop(control.tick(KUBECONFIG_PAUSE).await),
+                }
             }
         };
         tokio::select! {

@@ -4,6 +4,7 @@
 //! time there is the emulator's and never a board's. Nothing of the guest's images is written to: each cell has
 //! overlays and a data disk of its own, which go with it.
 
+mod booted;
 mod cluster;
 mod evidence;
 mod facts;
@@ -21,11 +22,12 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use reports::budget::Budget;
 
 use crate::artifact::{Arch, Cache};
 use crate::cell::{Cell, Shape};
 use crate::guest::GuestArgs;
-use crate::machine::{Profile, TimeMode};
+use crate::machine::{Accelerator, Profile, TimeMode, kvm};
 use crate::scope::Scope;
 use crate::target::{Cluster, ProvisionError, Target, TargetKind, Timing};
 
@@ -56,9 +58,13 @@ pub struct QemuArgs {
     /// qemu: how the guest's clock runs, with the host's (free) or with its own instructions (counted)
     #[arg(long, value_enum, default_value_t)]
     pub time: TimeMode,
-    /// qemu: restore the ready server from a saved state; where there is none, boot it and save one
+    /// qemu: restore the ready server from a saved state, or else a booted guest; what is not there is made and saved
     #[arg(long)]
     pub restore: bool,
+    /// qemu: swap of this size in the guest, compressed in the machine's own memory, such as 256Mi; part of the cell's
+    /// name
+    #[arg(long, value_name = "SIZE", value_parser = zram)]
+    pub zram: Option<u64>,
     /// Where the guest comes from.
     #[command(flatten)]
     pub guest: GuestArgs,
@@ -75,6 +81,8 @@ pub struct QemuTarget {
     pub time: TimeMode,
     /// Whether a ready server is restored from a saved state, or saved where there is none.
     pub restore: bool,
+    /// Bytes of swap that the guest has in zram, if any.
+    pub zram: Option<u64>,
     /// Where the guest comes from.
     pub guest: GuestArgs,
     /// The program that serves the inner commands of [`crate::internal()`]; `None` is this very program.
@@ -90,12 +98,16 @@ impl QemuTarget {
     /// When there is no such machine.
     pub fn new(args: &QemuArgs) -> Result<Self, String> {
         let machine = args.machine.as_deref().unwrap_or(MACHINE);
-        let profile = Profile::find(machine).map_err(|error| format!("{error:#}"))?;
+        let mut profile = Profile::find(machine).map_err(|error| format!("{error:#}"))?;
+        if args.time == TimeMode::Free && kvm().is_ok() {
+            profile.accelerator = Accelerator::Kvm;
+        }
         Ok(Self {
-            name: name_of(&profile, args.time),
+            name: name_of(&profile, args.time, args.zram),
             profile,
             time: args.time,
             restore: args.restore,
+            zram: args.zram,
             guest: args.guest.clone(),
             helper: None,
             cache: Cache::of_user(),
@@ -104,7 +116,7 @@ impl QemuTarget {
 }
 
 /// Cells of different machines or clocks are different cells: no figure of one is ever compared with the other's.
-fn name_of(profile: &Profile, time: TimeMode) -> &'static str {
+fn name_of(profile: &Profile, time: TimeMode, zram: Option<u64>) -> &'static str {
     let machine = match profile.name.as_str() {
         MACHINE => String::new(),
         other => format!("-{other}"),
@@ -113,8 +125,23 @@ fn name_of(profile: &Profile, time: TimeMode) -> &'static str {
         TimeMode::Free => "",
         TimeMode::Counted => "-counted",
     };
+    let accelerator = match profile.accelerator {
+        Accelerator::Tcg => "",
+        Accelerator::Kvm => "-kvm",
+    };
+    let zram = zram.map_or_else(String::new, |bytes| format!("-zram{}Mi", bytes >> 20));
     // Made once a run.
-    String::leak(format!("{NAME}{machine}{time}"))
+    String::leak(format!("{NAME}{machine}{accelerator}{time}{zram}"))
+}
+
+/// A size for zram: a whole number of MiB, as `256Mi` or `256MiB`.
+fn zram(text: &str) -> Result<u64, String> {
+    let quantity = text.strip_suffix('B').unwrap_or(text);
+    let budget = quantity.parse::<Budget>().ok();
+    let bytes = budget.and_then(|budget| budget.memory_bytes);
+    bytes
+        .filter(|bytes| *bytes > 0 && bytes.is_multiple_of(1 << 20))
+        .ok_or_else(|| "write a whole number of MiB, such as 256Mi".to_owned())
 }
 
 impl Target for QemuTarget {
@@ -152,5 +179,31 @@ impl Target for QemuTarget {
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<Box<dyn Cluster>, ProvisionError>> {
         provision::provision(self, cell, scope).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_a_machine_another_one_is_in_its_name() {
+        let mut virt = Profile::find(MACHINE).unwrap();
+        assert_eq!(name_of(&virt, TimeMode::Free, None), "qemu");
+        let zram = Some(zram("256MiB").unwrap());
+        assert_eq!(
+            name_of(&virt, TimeMode::Counted, zram),
+            "qemu-counted-zram256Mi"
+        );
+        virt.accelerator = Accelerator::Kvm;
+        assert_eq!(name_of(&virt, TimeMode::Free, None), "qemu-kvm");
+    }
+
+    #[test]
+    fn a_size_of_zram_is_whole_mebibytes() {
+        assert_eq!(zram("384Mi"), Ok(384 << 20));
+        for bad in ["", "0", "edge", "1000", "x"] {
+            zram(bad).unwrap_err();
+        }
     }
 }

@@ -18,7 +18,7 @@ const DATA_DISK_BYTES: u64 = 8 << 30;
 /// Four samples a second: scenarios want 20 of a quiet server. What they cost the guest is measured in each cell.
 const SAMPLE_EVERY_MS: u32 = 250;
 
-/// Ten under counted time, where looks at a server that starts are paced by them.
+/// Ten under counted time, whose clock stands beside them.
 const COUNTED_SAMPLE_EVERY_MS: u32 = 100;
 
 /// What a machine is made from.
@@ -106,8 +106,8 @@ async fn data_disk(cache: &Cache) -> Result<PathBuf, GuestError> {
 fn bundle(cell: &Cell) -> Bundle {
     match (cell.distribution.name(), cell.shape) {
         (_, Shape::Node) => Bundle::Node,
-        ("etcd", Shape::ControlPlane) => Bundle::Etcd,
-        (_, Shape::ControlPlane) => Bundle::Base,
+        ("etcd", _) => Bundle::Etcd,
+        (_, Shape::ControlPlane | Shape::ApiServer) => Bundle::Base,
     }
 }
 
@@ -115,7 +115,7 @@ fn bundle(cell: &Cell) -> Bundle {
 fn binaries_in_guest(cell: &Cell) -> Result<BTreeMap<&'static str, PathBuf>, ProvisionError> {
     let mut binaries = BTreeMap::new();
     for need in cell.distribution.artifacts() {
-        if need.only_for.is_some_and(|only| only != cell.datastore) {
+        if !need.applies(cell.datastore, cell.shape) {
             continue;
         }
         let path = match need.name {
@@ -164,7 +164,8 @@ pub(super) fn sample_period(time: TimeMode) -> Duration {
 }
 
 /// Words of the kernel's command line.
-pub(super) fn kernel_args(cell: &Cell, time: TimeMode) -> Result<Vec<String>> {
+pub(super) fn kernel_args(target: &QemuTarget, cell: &Cell) -> Result<Vec<String>> {
+    let time = target.time;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .context("failed to read the clock: it stands before 1970")?;
@@ -176,6 +177,10 @@ pub(super) fn kernel_args(cell: &Cell, time: TimeMode) -> Result<Vec<String>> {
         format!("assay.time={}", now.as_secs()),
         format!("assay.period={period}"),
     ];
+    args.extend(target.zram.map(|bytes| format!("assay.zram={bytes}")));
+    if time == TimeMode::Counted {
+        args.push("assay.draws=fixed".to_owned());
+    }
     if cell.shape == Shape::Node {
         args.push("assay.modules=node".to_owned());
     }

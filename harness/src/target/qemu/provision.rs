@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::sync::watch;
 
 use super::QemuTarget;
+use super::booted::{Up, came_up, check_zram, come_up};
 use super::cluster::{QemuCluster, Running};
 use super::facts::{calibrate, facts};
 use super::follow::{self, LogFollower};
@@ -24,13 +25,13 @@ use crate::machine::{
 use crate::scope::Scope;
 use crate::target::common::make_work_folder;
 use crate::target::native::Holdings;
-use crate::target::{Cluster, ProvisionError, Target};
+use crate::target::{Boot, Cluster, ProvisionError, Target};
 use crate::text;
 
 /// From the emulator's start to the agent's first answer: 1.5 s on a quiet host.
-const AGENT_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const AGENT_WITHIN: Duration = Duration::from_secs(30);
 /// Ports of the guest that are reached from here: API server, etcd's clients, its metrics.
-const PORTS: [u16; 3] = [6443, 2379, 2381];
+pub(super) const PORTS: [u16; 3] = [6443, 2379, 2381];
 /// Names of the virtio-serial ports.
 pub(super) const CONTROL_PORT: &str = "assay.ctl";
 pub(super) const SAMPLES_PORT: &str = "assay.samples";
@@ -74,7 +75,7 @@ async fn launch(
         size: parts.size,
         kernel: parts.images.kernel.clone(),
         initramfs: parts.images.initramfs.clone(),
-        kernel_args: kernel_args(cell, target.time)?,
+        kernel_args: kernel_args(target, cell)?,
         disks: parts.disks(&cell.work)?,
         nics: Vec::new(),
         ports: vec![CONTROL_PORT, SAMPLES_PORT],
@@ -106,7 +107,7 @@ async fn launch(
             Err(error) => not_restored = Some(format!("{error:#}")),
         }
     }
-    let mut running = booted(target, cell, spec, parts, surroundings).await?;
+    let mut running = booted(target, cell, spec, parts, surroundings, order.as_ref()).await?;
     if let Some(why) = not_restored {
         let fact = (
             "saved state".to_owned(),
@@ -124,24 +125,30 @@ async fn booted(
     spec: MachineSpec,
     parts: &Parts,
     surroundings: Surroundings,
+    order: Option<&Order>,
 ) -> Result<Running> {
-    let request = NetworkRequest {
-        tap: may_use_tap(),
-        subnet: None,
-        ports: PORTS.to_vec(),
-    };
-    let machine = Machine::boot(spec, &request, surroundings).await?;
-    let (control, hello) = agent(&machine, target.patience()).await?;
+    let Up {
+        machine,
+        control,
+        hello,
+        boot,
+        fact,
+    } = come_up(target, cell, spec, surroundings, order).await?;
     server::make_folder(&control).await?;
     if cell.shape == Shape::Node {
         node::prepare(&control, &cell.work).await?;
     }
     let mut facts = facts(target, &machine, &hello, &parts.images);
+    facts.extend(fact);
+    if let Some(bytes) = target.zram {
+        facts.push(check_zram(&control, bytes).await?);
+    }
     facts.push(("calibration".to_owned(), calibrate(&control).await?));
     let connected = Connected {
         machine,
         control,
         facts,
+        boot,
     };
     connected.run(target, cell, parts, None).await
 }
@@ -177,6 +184,7 @@ async fn restored(
         .resume_incoming(AGENT_WITHIN * target.patience())
         .await?;
     let (control, hello) = agent(&machine, target.patience()).await?;
+    let boot = came_up(&machine, true);
     saved.check(&control, &hello).await?;
     let mut facts = facts(target, &machine, &hello, &parts.images);
     let fact = format!("restored, {}, saved at {}", saved.key, saved.saved_at);
@@ -185,6 +193,7 @@ async fn restored(
         machine,
         control,
         facts,
+        boot,
     };
     connected
         .run(target, cell, parts, Some(saved.about.pid))
@@ -196,6 +205,7 @@ struct Connected {
     machine: Machine,
     control: Control,
     facts: Vec<(String, String)>,
+    boot: Boot,
 }
 
 impl Connected {
@@ -211,6 +221,7 @@ impl Connected {
             machine,
             control,
             facts,
+            boot,
         } = self;
         let network = machine.network();
         let server = server::plan(cell, network.guest(), &parts.binaries);
@@ -255,6 +266,7 @@ impl Connected {
             ended,
             facts,
             restored: runs.is_some(),
+            boot,
             order: None,
             access,
             etcd_metrics,

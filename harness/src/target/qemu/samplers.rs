@@ -8,11 +8,18 @@ use reports::metric::Metric;
 
 use super::evidence::{Evidence, MachineReading};
 use crate::guest::Samples;
+use crate::machine::Qmp;
 use crate::sampler::Sampler;
+use crate::target::AvailableTwice;
 
 /// Where the samplers of a cluster read: another connection after each boot of its machine.
 #[derive(Clone)]
 pub(super) struct Source(Arc<Mutex<Stream>>);
+
+/// How often the balloon driver is asked while somebody waits for its answer.
+const BALLOON_EVERY: Duration = Duration::from_secs(1);
+const BALLOON_WITHIN: Duration = Duration::from_secs(10);
+const BALLOON_LOOK: Duration = Duration::from_millis(50);
 
 struct Stream {
     /// `None` while the machine boots again.
@@ -66,6 +73,35 @@ impl Source {
     pub fn clock(&self) -> Option<Duration> {
         let latest = self.lock().samples.as_ref()?.latest()?;
         Some(latest.at)
+    }
+
+    /// The memory that the machine has available, by the newest record and by the balloon driver, which is asked for
+    /// as long as this takes only: it costs the guest CPU. `None`: one of them told nothing in time.
+    pub async fn beside_balloon(&self, qmp: &Qmp, patience: u32) -> Option<AvailableTwice> {
+        // Before there is an answer there is the driver's last one, if any.
+        let before = qmp
+            .balloon_stats()
+            .await
+            .ok()?
+            .map(|stats| stats.last_update);
+        qmp.poll_balloon(Some(BALLOON_EVERY)).await.ok()?;
+        let until = Instant::now() + BALLOON_WITHIN * patience;
+        let told = loop {
+            let stats = qmp.balloon_stats().await.ok()?;
+            match stats.filter(|stats| Some(stats.last_update) != before) {
+                Some(stats) => break Some(stats.available),
+                None if Instant::now() >= until => break None,
+                None => tokio::time::sleep(BALLOON_LOOK).await,
+            }
+        };
+        // That it goes on asking would cost, and change nothing.
+        let _ = qmp.poll_balloon(None).await;
+        let latest = self.lock().samples.as_ref()?.latest()?;
+        let seen = reading(&latest.machine).available;
+        Some(AvailableTwice {
+            sampler: seen?,
+            emulator: told?,
+        })
     }
 
     /// The share of one of the guest's CPUs that its sampler used, between 0 and 1.

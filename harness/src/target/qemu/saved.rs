@@ -7,17 +7,20 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use super::QemuTarget;
+use super::booted::Guest;
 use super::life::Life;
 use super::parts::Parts;
 use super::server;
 use crate::cell::Cell;
 use crate::guest::{Control, Hello};
-use crate::machine::{MachineSpec, SavedState, StateStore, USER_GUEST, state_key};
+use crate::machine::{
+    Machine, MachineSpec, SavedState, StateStore, USER_GUEST, may_use_tap, state_key,
+};
 
 /// `qemu-system-aarch64 --version` takes milliseconds.
 const VERSION_WITHIN: Duration = Duration::from_secs(30);
-/// Each is as large as its guest's memory.
-const KEPT_STATES: usize = 4;
+/// Each is as large as what its guest has used of its memory: 60 MB after a boot, 500 MB with a K3s.
+const KEPT_STATES: usize = 6;
 
 /// What is needed to go on with a restored server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +37,8 @@ pub(super) type Saved = SavedState<About>;
 pub(super) struct Order {
     store: StateStore,
     key: String,
+    /// Of the booted guest alone.
+    guest_key: String,
 }
 
 impl Order {
@@ -59,19 +64,19 @@ impl Order {
         };
         // The name of the programs' disk is the sum of what is in it.
         let programs = parts.programs.as_deref().map(identity).transpose()?;
-        let key = state_key([
-            version.as_str(),
-            &images,
-            &programs.unwrap_or_default(),
-            // Saved disks are layers upon it.
-            &identity(&parts.data)?,
-            &spec.fingerprint(),
-            &format!("{spawn:?}"),
-        ]);
+        let programs = programs.unwrap_or_default();
+        // Saved disks are layers upon it.
+        let data = identity(&parts.data)?;
+        let fingerprint = spec.fingerprint();
+        let machine = [version.as_str(), &images, &programs, &data, &fingerprint];
+        let spawn = format!("{spawn:?}");
+        // A network card's features depend on what is behind it.
+        let network = format!("a booted guest, TAP {}", may_use_tap());
         let root = target.cache.root().join("machine/states");
         Ok(Self {
             store: StateStore::at(root),
-            key,
+            key: state_key(machine.into_iter().chain([spawn.as_str()])),
+            guest_key: state_key(machine.into_iter().chain([network.as_str()])),
         })
     }
 
@@ -80,27 +85,58 @@ impl Order {
         self.store.find(&self.key)
     }
 
+    /// The booted guest, if there is one.
+    pub fn find_guest(&self) -> Option<SavedState<Guest>> {
+        self.store.find(&self.guest_key)
+    }
+
+    /// Saves a guest that has just booted.
+    pub async fn save_guest(
+        &self,
+        machine: &Machine,
+        control: &Control,
+        hello: &Hello,
+    ) -> Result<()> {
+        let about = Guest {
+            boot_id: hello.boot_id.clone(),
+        };
+        self.save_as(&self.guest_key, machine, control, about).await
+    }
+
+    async fn save_as<T: Serialize>(
+        &self,
+        key: &str,
+        machine: &Machine,
+        control: &Control,
+        about: T,
+    ) -> Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let qmp = machine.emulator().qmp();
+        qmp.stop().await?;
+        let saved = self.store.save(key, machine, now, about).await;
+        qmp.cont().await?;
+        control.set_clock(SystemTime::now()).await?;
+        self.store.keep(KEPT_STATES);
+        saved
+    }
+
     /// Saves a ready cluster. Its machine stands still meanwhile; its clock is set right afterwards.
     pub async fn save(&self, life: &Life) -> Result<()> {
         let about = About {
             pid: life.pid,
             boot_id: life.control.boot_id().await?,
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        let qmp = life.machine.emulator().qmp();
-        qmp.stop().await?;
-        let saved = self.store.save(&self.key, &life.machine, now, about).await;
-        qmp.cont().await?;
-        life.control.set_clock(SystemTime::now()).await?;
-        self.store.keep(KEPT_STATES);
-        saved
+        self.save_as(&self.key, &life.machine, &life.control, about)
+            .await
     }
 }
 
 impl Saved {
-    /// That the guest is the one that was saved; and sets its clock, which stood still, before anybody reads it.
+    /// That the guest is the one that was saved; and sets its clock, which stood still, before anybody reads it, and
+    /// gives it random numbers of its own.
     pub async fn check(&self, control: &Control, hello: &Hello) -> Result<()> {
         control.set_clock(SystemTime::now()).await?;
+        control.reseed().await?;
         ensure!(
             hello.boot_id == self.about.boot_id,
             "failed to restore the saved state: another guest answers"

@@ -1,0 +1,150 @@
+//! The status of a quota: writable apart from its limits, and set back to them.
+
+use harness::api::PatchKind;
+use harness::api::deadline::Seen;
+use harness::api::mutant::families as mutant;
+use harness::api::namespace::unique;
+use harness::check::{Check, CheckContext, CheckResult, Requirement};
+use serde_json::{Value, json};
+
+use super::kinds::QUOTAS;
+use super::steps::{create, delete, pod_spec, pods, read, update};
+
+/// In the table of the area `quota`.
+pub(crate) const CHECK: Check = Check {
+    id: "quota/status-is-separate-and-set-back",
+    title: "A quota's status is updated and patched apart from its limits, and set back to them by the controller.",
+    official: &["[sig-api-machinery] ResourceQuota should apply changes to a resourcequota status"],
+    requires: &[
+        Requirement::Resource("v1", "resourcequotas"),
+        Requirement::Resource("v1", "resourcequotas/status"),
+        Requirement::Resource("v1", "pods"),
+        Requirement::Behaviour("quota"),
+        Requirement::Behaviour("quota-compute"),
+    ],
+    kills: &[
+        mutant::STATUS_UPDATE_NOT_APPLIED,
+        mutant::STATUS_PATCH_NOT_APPLIED,
+        mutant::STATUS_WRITES_MAIN,
+        mutant::STATUS_MISSING,
+        mutant::STRATEGIC_PATCH_NOT_APPLIED,
+        mutant::QUOTA_STATUS_FROZEN,
+        mutant::NEVER_MODIFIED,
+    ],
+    run: |cx| Box::pin(status(cx)),
+    ..Check::BASE
+};
+
+/// Upstream waits for up to six minutes until the controller looks at every quota again, as it does each five. It looks at
+/// once at the quotas of a namespace in which a pod went away: so one does here. That no such thing need happen is
+/// not examined.
+async fn status(cx: &CheckContext) -> CheckResult {
+    let (all, name) = (cx.collection(QUOTAS).await?, unique("status"));
+    let (selector, sub) = (format!("quota={name}"), format!("{name}/status"));
+    let mut watch = cx.watch(&all, &[("labelSelector", &selector)]).await?;
+    let hard = |cpu: &str, memory: &str| json!({"cpu": cpu, "memory": memory});
+    let limits = hard("500m", "500Mi");
+    let object =
+        json!({"metadata": {"name": name, "labels": {"quota": name}}, "spec": {"hard": limits}});
+    create(cx, &all, object).await?;
+    let stored = read(cx, &all, &name).await?;
+    cx.expect_eq("limits", limits.clone(), stored["spec"]["hard"].clone())?;
+
+    // Other than what the controller itself would write, so that nothing but this update shows it.
+    let odd = hard("600m", "600Mi");
+    let answer = update(cx, &all, &sub, |object| {
+        object["status"] = json!({"hard": odd})
+    })
+    .await?;
+    cx.expect_eq(
+        "limits after the update of /status",
+        limits,
+        answer["spec"]["hard"].clone(),
+    )?;
+    watch
+        .until("MODIFIED", &name, &["DELETED"], |object| {
+            object["status"]["hard"] == odd
+        })
+        .await?;
+
+    let limits = hard("1", "1Gi");
+    let patch = |value: Value| {
+        all.patch(
+            &sub,
+            PatchKind::Strategic,
+            json!({"status": {"hard": value}}),
+        )
+    };
+    let answer = all
+        .patch(
+            &name,
+            PatchKind::Strategic,
+            json!({"spec": {"hard": limits}}),
+        )
+        .await?;
+    cx.status("patch of the limits", 200, answer)?;
+    cx.status("patch of /status", 200, patch(limits.clone()).await?)?;
+    watch
+        .until("MODIFIED", &name, &["DELETED"], |object| {
+            object["status"]["hard"] == limits
+        })
+        .await?;
+    let through = cx.status("GET of /status", 200, all.get(&sub).await?)?;
+    cx.expect_eq(
+        "limits told in /status",
+        limits.clone(),
+        through["status"]["hard"].clone(),
+    )?;
+
+    let used = |what: &'static str| {
+        let (all, name) = (&all, &name);
+        cx.wait(
+            if what == "0" {
+                "the quota's use is counted"
+            } else {
+                "the pod is counted"
+            },
+            move || async move {
+                let seen = read(cx, all, name).await?["status"]["used"]["cpu"].clone();
+                Ok(Seen::when(seen == what, || seen.to_string()))
+            },
+        )
+    };
+    used("0").await?;
+    let pods = pods(cx).await?;
+    let mut spec = pod_spec();
+    spec["terminationGracePeriodSeconds"] = json!(0);
+    let small = json!({"cpu": "1m", "memory": "1Mi"});
+    spec["containers"][0]["resources"] = json!({"requests": small, "limits": small});
+    create(
+        cx,
+        &pods,
+        json!({"metadata": {"name": "pod"}, "spec": spec}),
+    )
+    .await?;
+    used("1m").await?;
+
+    let more = hard("2", "2Gi");
+    let answer = cx.status("another patch of /status", 200, patch(more.clone()).await?)?;
+    cx.expect_eq(
+        "limits told in the answer",
+        more.clone(),
+        answer["status"]["hard"].clone(),
+    )?;
+    watch
+        .until("MODIFIED", &name, &["DELETED"], |object| {
+            object["status"]["hard"] == more
+        })
+        .await?;
+    delete(cx, &pods, "pod").await?;
+    cx.wait(
+        "the controller sets the status back to the limits",
+        || async {
+            let now = read(cx, &all, &name).await?;
+            cx.expect_eq("limits", limits.clone(), now["spec"]["hard"].clone())?;
+            let seen = now["status"]["hard"].clone();
+            Ok(Seen::when(seen == limits, || seen.to_string()))
+        },
+    )
+    .await
+}
