@@ -8,7 +8,6 @@ use reports::event::EventKind;
 use reports::outcome::Outcome;
 
 use crate::api::Request;
-use crate::callback::Place;
 use crate::cancel::Cancel;
 use crate::check::{self, Limits, RunOptions};
 use crate::distribution::{Surface, lacks};
@@ -58,23 +57,18 @@ pub async fn drive(
             }
         };
         for selection in &settings.selections {
-            let lacks = lacks(planned.distribution, planned.shape, planned.agents);
-            let place = cluster.callback_place();
-            let outcome = run_checks(
-                settings, selection, access, &lacks, place, sink, tap, cancel,
-            )
-            .await;
+            let cx = Scene {
+                settings,
+                planned,
+                cluster,
+                access,
+                sink,
+                tap,
+                cancel,
+            };
+            let outcome = run_checks(&cx, selection).await;
             note(outcome, Some("see the checks".into()));
             for scenario in &selection.scenarios {
-                let cx = Scene {
-                    settings,
-                    planned,
-                    cluster,
-                    access,
-                    sink,
-                    tap,
-                    cancel,
-                };
                 let (outcome, reason) = run_scenario(&cx, selection.suite, *scenario).await;
                 // A skipped scenario has its own line; it does not make the cell a skipped one.
                 if outcome != Outcome::Skipped {
@@ -92,16 +86,16 @@ pub async fn drive(
     }
 }
 
-async fn run_checks(
-    settings: &RunSettings,
-    selection: &Selection,
-    access: &Access,
-    lacks: &[&str],
-    place: Result<Place, String>,
-    sink: &CellSink,
-    tap: &Tap,
-    cancel: &Cancel,
-) -> Outcome {
+async fn run_checks(scene: &Scene<'_>, selection: &Selection) -> Outcome {
+    let Scene {
+        settings,
+        planned,
+        cluster,
+        access,
+        sink,
+        tap,
+        cancel,
+    } = scene;
     let Access::Kubernetes(api) = access else {
         return Outcome::Passed;
     };
@@ -115,10 +109,12 @@ async fn run_checks(
         &format!("{}/checks", selection.suite),
     );
     let worst = std::sync::Mutex::new(Outcome::Passed);
-    let offer = match check::Offer::discover(api, lacks).await {
+    let lacks = lacks(planned.distribution, planned.shape, planned.agents);
+    let offer = match check::Offer::discover(api, &lacks).await {
         Ok(offer) => {
             let patience = settings.target.patience();
             let checks = &selection.checks;
+            let place = cluster.callback_place();
             Arc::new(offer.with_callback(api, place, checks, patience).await)
         }
         Err(error) => {
