@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod artifact;
+pub mod callback;
 pub mod cancel;
 pub mod cell;
 pub mod cgroup;

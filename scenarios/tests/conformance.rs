@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use harness::api::{Api, client};
+use harness::callback::toward_server;
 use harness::check::{Check, CheckFault, Limits, Offer, run_check};
 use libtest_mimic::{Arguments, Failed, Trial};
 use reports::outcome::Outcome;
@@ -23,7 +24,7 @@ fn main() -> std::process::ExitCode {
             eprintln!("conformance: ignored, since KUBECONFIG is not set");
             checks.into_iter().map(without_a_server).collect()
         }
-        Some(kubeconfig) => match Server::connect(&kubeconfig) {
+        Some(kubeconfig) => match Server::connect(&kubeconfig, &checks) {
             Ok(server) => {
                 let server = Arc::new(server);
                 let trial = |check| on_a_server(check, Arc::clone(&server));
@@ -71,7 +72,7 @@ struct Server {
 }
 
 impl Server {
-    fn connect(kubeconfig: &Path) -> Result<Self, String> {
+    fn connect(kubeconfig: &Path, checks: &[&'static Check]) -> Result<Self, String> {
         let runtime = Runtime::new().map_err(|error| error.to_string())?;
         let address = std::env::var("ASSAY_SERVER").ok();
         let (api, offer) = runtime.block_on(async {
@@ -79,7 +80,11 @@ impl Server {
             let client = client.map_err(|error| error.to_string())?;
             let api = Api::new(client, &harness::api::namespace::unique("test"));
             let offer = Offer::discover(&api, &[]).await;
-            Ok::<_, String>((api, offer.map_err(|error| error.to_string())?))
+            let offer = offer.map_err(|error| error.to_string())?;
+            let place = toward_server(kubeconfig, None, address.as_deref()).await;
+            let place = place.map_err(|error| format!("{error:#}"));
+            let offer = offer.with_callback(&api, place, checks, 1).await;
+            Ok::<_, String>((api, offer))
         })?;
         Ok(Self {
             kubeconfig: kubeconfig.to_owned(),

@@ -8,8 +8,9 @@ use harness::check::Requirement;
 use scenarios::conformance::{AREAS, checks};
 
 /// Files of the folder that are no area.
-const HELPERS: [&str; 18] = [
+const HELPERS: [&str; 19] = [
     "mod",
+    "admitting",
     "cascade",
     "cli",
     "compaction",

@@ -63,6 +63,11 @@ pub(super) async fn run_and_remove(
         Some(fault) => Err(fault),
         None => guarded(check, &cx).await,
     };
+    let result = match (result, cx.callback_faults().first()) {
+        // A check need not remember to ask: what calls us must keep the protocol.
+        (Ok(()), Some(fault)) => Err(CheckFault::Failed(fault.clone())),
+        (result, _) => result,
+    };
     let took_ms = started.elapsed().as_secs_f64() * 1000.0;
     let facts = cx.facts();
     let (outcome, reason) = match result {

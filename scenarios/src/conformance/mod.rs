@@ -10,7 +10,10 @@
 
 mod access;
 mod addresses;
+mod admission;
+mod admitting;
 mod aggregated;
+mod aggregator;
 mod apply;
 mod batch;
 mod bookmark;
@@ -20,6 +23,7 @@ mod cli;
 mod compaction;
 mod configmap;
 mod counted;
+mod conversion;
 mod crd;
 mod cronjob;
 mod crud;
@@ -56,6 +60,8 @@ mod pod;
 mod podapi;
 mod podquota;
 mod podtemplate;
+mod policy;
+mod policyapi;
 mod quota;
 mod quota_status;
 mod replication;
@@ -73,6 +79,9 @@ mod volumes;
 mod walk;
 mod watchers;
 mod ways;
+mod webhook;
+mod webhookconfig;
+mod webhookcr;
 mod workload;
 
 use harness::check::Check;
@@ -100,6 +109,14 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "addresses",
         checks: addresses::CHECKS,
+    },
+    Area {
+        name: "admission",
+        checks: admission::CHECKS,
+    },
+    Area {
+        name: "aggregator",
+        checks: aggregator::CHECKS,
     },
     Area {
         name: "apply",
@@ -214,6 +231,14 @@ pub const AREAS: &[Area] = &[
         checks: podtemplate::CHECKS,
     },
     Area {
+        name: "policy",
+        checks: policy::CHECKS,
+    },
+    Area {
+        name: "policyapi",
+        checks: policyapi::CHECKS,
+    },
+    Area {
         name: "quota",
         checks: quota::CHECKS,
     },
@@ -262,6 +287,14 @@ pub const AREAS: &[Area] = &[
         checks: watchers::CHECKS,
     },
     Area {
+        name: "webhook",
+        checks: webhook::CHECKS,
+    },
+    Area {
+        name: "webhookconfig",
+        checks: webhookconfig::CHECKS,
+    },
+    Area {
         name: "workload",
         checks: workload::CHECKS,
     },
@@ -285,6 +318,14 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "crd",
         checks: crd::CHECKS,
+    },
+    Area {
+        name: "conversion",
+        checks: conversion::CHECKS,
+    },
+    Area {
+        name: "webhookcr",
+        checks: webhookcr::CHECKS,
     },
 ];
 

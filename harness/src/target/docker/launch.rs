@@ -223,6 +223,7 @@ async fn launch(
         cgroup: server.cgroup.clone(),
         network: network.name,
         address: subnet.cell(),
+        host: Reach::of(engine, args.docker_reach).host(subnet),
         access,
         etcd_metrics,
         command,

@@ -59,6 +59,8 @@ pub(super) struct Started {
     pub command: crate::distribution::CommandLine,
     pub data_dir: std::path::PathBuf,
     pub etcd_metrics: Option<String>,
+    /// This host's address as the server reaches it.
+    pub host: Ipv4Addr,
     pub log: std::path::PathBuf,
 }
 
@@ -128,6 +130,7 @@ async fn launch(
         command,
         data_dir,
         etcd_metrics,
+        host: subnet.map_or(Ipv4Addr::LOCALHOST, Subnet::host),
         log,
     })
 }

@@ -16,6 +16,7 @@ use super::lan::Lan;
 use super::life::{Constant, Life, fixed_draws, instructions};
 use super::provision::DATA_DIR;
 use super::saved::Order;
+use crate::callback::Place;
 use crate::cell::Cell;
 use crate::distribution::{Access, CommandLine};
 use crate::guest::{Control, Exec};
@@ -70,6 +71,8 @@ pub(super) struct QemuCluster {
     etcd_metrics: Option<String>,
     command: CommandLine,
     log: PathBuf,
+    /// This host as the guest reaches it; a restart keeps it.
+    host: Result<Place, String>,
     size: Size,
     /// Thousandths of a CPU, where the server's cgroup holds it below what the machine has.
     part_of_a_cpu: Option<u64>,
@@ -82,6 +85,7 @@ pub(super) struct QemuCluster {
 impl QemuCluster {
     pub fn new(running: Running, holdings: Holdings, cell: &Cell) -> Self {
         Self {
+            host: running.life.machine.network().host(),
             size: running.life.machine.spec().size,
             started: Mutex::new(running.life.started),
             life: RwLock::new(Some(running.life)),
@@ -124,6 +128,10 @@ const GONE: &str = "failed to reach the guest: its machine did not start again";
 impl Cluster for QemuCluster {
     fn access(&self) -> &Access {
         &self.access
+    }
+
+    fn callback_place(&self) -> Result<Place, String> {
+        self.host.clone()
     }
 
     fn etcd_metrics(&self) -> Option<&str> {
