@@ -26,7 +26,6 @@ pub(super) const ALL: &[Mutant] = &[
     POLICY_NOT_ENFORCED,
     POLICY_REFUSES_ALL,
     POLICY_VARIABLE_IGNORED,
-    IMPERSONATION_IGNORED,
     FAULT_BECOMES_SUCCESS,
 ];
 
@@ -246,19 +245,6 @@ pub const POLICY_VARIABLE_IGNORED: Mutant = Mutant {
         }))
     },
 };
-/// Impersonation is ignored.
-pub const IMPERSONATION_IGNORED: Mutant = Mutant {
-    name: "impersonation-ignored",
-    about: "A request in another user's name is carried out as the caller's own.",
-    make: || {
-        Box::new(Asks(|request| {
-            request
-                .headers
-                .retain(|(name, _)| !name.starts_with("Impersonate-"));
-        }))
-    },
-};
-
 /// A refusal for the server's own inability is answered as success.
 pub const FAULT_BECOMES_SUCCESS: Mutant = Mutant {
     name: "fault-becomes-success",
