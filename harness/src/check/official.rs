@@ -171,6 +171,7 @@ mod tests {
             version: version.to_owned(),
             resources: [(core, BTreeSet::new())].into(),
             lacks: BTreeSet::from(["quota".to_owned()]),
+            ..Offer::default()
         }
     }
 
