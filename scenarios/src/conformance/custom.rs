@@ -87,7 +87,16 @@ impl Custom {
 
     /// Defines it, and waits until it is Established and each version is served. Gives the collection of definitions.
     pub(crate) async fn define(&self, cx: &CheckContext) -> CheckResult<Collection> {
-        let (all, name) = (cx.everywhere(CRDS), self.name());
+        self.define_through(cx, cx.api()).await
+    }
+
+    /// The same by another client.
+    pub(crate) async fn define_through(
+        &self,
+        cx: &CheckContext,
+        api: &Api,
+    ) -> CheckResult<Collection> {
+        let (all, name) = (Collection::new(api, CRDS, None), self.name());
         create(cx, &all, self.object()).await?;
         cx.wait(&format!("{name} to be Established"), || async {
             let conditions = read(cx, &all, &name).await?["status"]["conditions"].clone();
@@ -100,17 +109,16 @@ impl Custom {
         })
         .await?;
         for (version, _) in &self.versions {
-            self.served(cx, version).await?;
+            self.served(cx, api, version).await?;
         }
         Ok(all)
     }
 
-    /// Waits until a version is served.
-    pub(crate) async fn served(&self, cx: &CheckContext, version: &str) -> CheckResult {
+    async fn served(&self, cx: &CheckContext, api: &Api, version: &str) -> CheckResult {
         let path = format!("/apis/{}/{version}/{}", self.group, self.plural);
         let kind = format!("{}List", self.kind);
         cx.wait(&format!("{path} to be served"), || async {
-            let answer = cx.api().get(&path).await?;
+            let answer = api.get(&path).await?;
             let served = answer.status == 200 && answer.body["kind"] == kind;
             Ok(Seen::when(served, || answer.summary()))
         })

@@ -29,7 +29,7 @@ fn pages(at_root: bool, in_spec: bool) -> Value {
     schema
 }
 
-/// Defined, published and ready for kubectl. The waits are scaffolding: a mutant must meet kubectl, not them.
+/// Defined, published and ready for kubectl. All this is scaffolding: a mutant must meet kubectl, not it.
 async fn defined<'c>(
     cx: &'c CheckContext,
     purpose: &str,
@@ -37,8 +37,9 @@ async fn defined<'c>(
     published: Option<&Value>,
 ) -> CheckResult<(Custom, Cli<'c>)> {
     let custom = Custom::new(purpose, vec![("v1", schema)]);
-    custom.define(cx).await?;
-    let seen = Published::through(cx, cx.api().clean());
+    let api = cx.api().clean();
+    custom.define_through(cx, &api).await?;
+    let seen = Published::through(cx, api);
     match published {
         Some(schema) => seen.has(&custom, "v1", schema).await?,
         None => seen.names(&custom, "v1").await?,
