@@ -57,19 +57,18 @@ pub async fn drive(
             }
         };
         for selection in &settings.selections {
-            let lacks = lacks(planned.distribution, planned.shape, planned.agents);
-            let outcome = run_checks(settings, selection, access, &lacks, sink, tap, cancel).await;
+            let cx = Scene {
+                settings,
+                planned,
+                cluster,
+                access,
+                sink,
+                tap,
+                cancel,
+            };
+            let outcome = run_checks(&cx, selection).await;
             note(outcome, Some("see the checks".into()));
             for scenario in &selection.scenarios {
-                let cx = Scene {
-                    settings,
-                    planned,
-                    cluster,
-                    access,
-                    sink,
-                    tap,
-                    cancel,
-                };
                 let (outcome, reason) = run_scenario(&cx, selection.suite, *scenario).await;
                 // A skipped scenario has its own line; it does not make the cell a skipped one.
                 if outcome != Outcome::Skipped {
@@ -87,15 +86,16 @@ pub async fn drive(
     }
 }
 
-async fn run_checks(
-    settings: &RunSettings,
-    selection: &Selection,
-    access: &Access,
-    lacks: &[&str],
-    sink: &CellSink,
-    tap: &Tap,
-    cancel: &Cancel,
-) -> Outcome {
+async fn run_checks(scene: &Scene<'_>, selection: &Selection) -> Outcome {
+    let Scene {
+        settings,
+        planned,
+        cluster,
+        access,
+        sink,
+        tap,
+        cancel,
+    } = scene;
     let Access::Kubernetes(api) = access else {
         return Outcome::Passed;
     };
@@ -109,8 +109,14 @@ async fn run_checks(
         &format!("{}/checks", selection.suite),
     );
     let worst = std::sync::Mutex::new(Outcome::Passed);
-    let offer = match check::Offer::discover(api, lacks).await {
-        Ok(offer) => Arc::new(offer),
+    let lacks = lacks(planned.distribution, planned.shape, planned.agents);
+    let offer = match check::Offer::discover(api, &lacks).await {
+        Ok(offer) => {
+            let patience = settings.target.patience();
+            let checks = &selection.checks;
+            let place = cluster.callback_place();
+            Arc::new(offer.with_callback(api, place, checks, patience).await)
+        }
         Err(error) => {
             sink.warn(format!(
                 "no check ran, for what the server offers could not be read: {error}"
@@ -118,6 +124,15 @@ async fn run_checks(
             return Outcome::Errored;
         }
     };
+    let list = check::official_list(&offer, &selection.every, &selection.checks);
+    if let Some(note) = list
+        .note
+        .as_ref()
+        .filter(|_| list.minor != Some(offer.minor))
+    {
+        sink.warn(note.clone());
+    }
+    sink.emit(EventKind::Official(list));
     let options = RunOptions {
         jobs: settings.jobs,
         limits: Limits::default().stretched(settings.target.patience()),

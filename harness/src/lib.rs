@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod artifact;
+pub mod callback;
 pub mod cancel;
 pub mod cell;
 pub mod cgroup;
@@ -32,9 +33,11 @@ pub mod ready;
 mod redact;
 pub mod run_dir;
 pub mod runner;
+
 pub mod sampler;
 pub mod scenario;
 pub mod scope;
+mod settle;
 pub mod specimen;
 pub mod suite;
 mod sys;

@@ -131,7 +131,7 @@ async fn try_listening(file: &AccessFile, run: &str, open: &mut bool) -> anyhow:
             }
             anyhow::ensure!(path.exists(), "the kubeconfig is not written yet");
             if url.is_none() && context.is_none() {
-                touch(&server_of(path)?).await?;
+                touch(&server_of(path, None)?).await?;
             }
             Ok(Access::Kubernetes(Api::new(
                 api::client(path, context.as_deref(), url.as_deref()).await?,
@@ -147,13 +147,13 @@ async fn try_listening(file: &AccessFile, run: &str, open: &mut bool) -> anyhow:
     }
 }
 
-/// The server that a kubeconfig names.
-fn server_of(path: &std::path::Path) -> anyhow::Result<String> {
+/// The server that a kubeconfig names, in a context or in its current one.
+pub(crate) fn server_of(path: &std::path::Path, context: Option<&str>) -> anyhow::Result<String> {
     let file = kube::config::Kubeconfig::read_from(path)?;
     let context = file
         .contexts
         .iter()
-        .find(|named| Some(&named.name) == file.current_context.as_ref())
+        .find(|named| Some(named.name.as_str()) == context.or(file.current_context.as_deref()))
         .and_then(|named| named.context.as_ref());
     let cluster = file
         .clusters

@@ -19,6 +19,8 @@ pub struct Suite {
 pub struct Selection {
     /// The suite's name.
     pub suite: &'static str,
+    /// Every check that the suite has: what was not chosen is told apart from what does not exist.
+    pub every: Vec<&'static Check>,
     /// Its chosen checks.
     pub checks: Vec<&'static Check>,
     /// Its chosen scenarios.
@@ -58,6 +60,7 @@ pub fn select(
         .iter()
         .map(|suite| Selection {
             suite: suite.name,
+            every: (suite.checks)(),
             checks: (suite.checks)()
                 .into_iter()
                 .filter(|check| matches(check.id) || matches(check.title))

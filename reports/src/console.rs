@@ -40,6 +40,9 @@ pub fn summary(run: &RunRecord, colour: bool) -> String {
     }
     cells(&mut out, run, &ink);
     for cell in &run.cells {
+        official(&mut out, cell);
+    }
+    for cell in &run.cells {
         findings(&mut out, cell, &ink);
     }
     let skipped = run
@@ -142,6 +145,36 @@ fn cells(out: &mut String, run: &RunRecord, ink: &Ink) {
             line.to_owned()
         };
         let _ = writeln!(out, "{line}");
+    }
+    out.push('\n');
+}
+
+/// The three numbers of a cell, a line each.
+fn official(out: &mut String, cell: &CellRecord) {
+    let (Some(list), Some(numbers)) = (&cell.official, cell.numbers()) else {
+        return;
+    };
+    let id = text::line(&cell.id);
+    let of = match list.minor {
+        Some(minor) => format!("official tests of Kubernetes v1.{minor}"),
+        None => "no list of official tests".to_owned(),
+    };
+    let _ = writeln!(out, "{id}  against {of}; this is no certification");
+    for (what, count) in [
+        ("official", numbers.official),
+        ("restated", numbers.restated),
+    ] {
+        let _ = writeln!(out, "  {what}  {} names: {count}", count.total);
+    }
+    let (all, other) = (numbers.beyond, numbers.other_minors.total());
+    let _ = writeln!(
+        out,
+        "  beyond    {} checks: {all}; {other} on the lists of other versions, {} on none",
+        all.total(),
+        all.total() - other
+    );
+    if let Some(note) = &list.note {
+        let _ = writeln!(out, "  note      {}", text::line(note));
     }
     out.push('\n');
 }

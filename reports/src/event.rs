@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
 use crate::metric::{Metric, Unit};
+use crate::official::OfficialList;
 use crate::outcome::Outcome;
 
 /// The version of the journal's and the record's schema. Raised with every change that an old reader could misread.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +60,8 @@ pub enum EventKind {
         /// Metric and value, in the metric's unit.
         readings: Vec<(Metric, f64)>,
     },
+    /// The official names that apply to the server, told before the checks run.
+    Official(OfficialList),
     /// One check's finding.
     Check(CheckFinding),
     /// One figure.
@@ -198,7 +201,7 @@ pub struct CheckFinding {
     pub id: String,
     /// One sentence.
     pub title: String,
-    /// Official test names that it restates.
+    /// Official tests to which it is bound, by tag-stripped name; the cell's list tells how.
     #[serde(default)]
     pub official: Vec<String>,
     /// Its class.

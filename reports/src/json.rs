@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::event::SCHEMA_VERSION;
 use crate::exit::{ExitCode, exit_code};
 use crate::figures::Tally;
+use crate::official::Numbers;
 use crate::outcome::Outcome;
 use crate::overview::{self, Notice};
 use crate::record::{CellRecord, RunRecord};
@@ -39,6 +40,8 @@ struct Cell<'a> {
     id: &'a str,
     outcome: Outcome,
     checks: Tally,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    official: Option<Official>,
     peak_bytes: Option<f64>,
     peak_source: Option<&'static str>,
     memory_limit_bytes: Option<u64>,
@@ -46,6 +49,15 @@ struct Cell<'a> {
     oom_kills: u64,
     unasked_ends: u64,
     latencies: Vec<Latency>,
+}
+
+/// The three numbers of a cell, each of a thing of its own.
+#[derive(Serialize)]
+struct Official {
+    minor: Option<u32>,
+    required: bool,
+    #[serde(flatten)]
+    numbers: Numbers,
 }
 
 #[derive(Serialize)]
@@ -71,6 +83,7 @@ fn cell(cell: &CellRecord) -> Cell<'_> {
         id: &cell.id,
         outcome: overview::cell_outcome(cell),
         checks: Tally::checks([cell]),
+        official: official(cell),
         peak_bytes: peak.as_ref().map(|p| p.bytes),
         peak_source: peak.map(|p| p.source.words()),
         memory_limit_bytes: cell.spec.budget.memory_bytes,
@@ -79,6 +92,15 @@ fn cell(cell: &CellRecord) -> Cell<'_> {
         unasked_ends: cell.unasked_ends(),
         latencies: tables::merged(cell).into_iter().map(latency).collect(),
     }
+}
+
+fn official(cell: &CellRecord) -> Option<Official> {
+    let (list, numbers) = cell.official.as_ref().zip(cell.numbers())?;
+    Some(Official {
+        minor: list.minor,
+        required: list.required,
+        numbers,
+    })
 }
 
 fn latency(l: crate::event::Latency) -> Latency {

@@ -87,6 +87,9 @@ fn checks(cell: &CellRecord, suite: &str, names: &mut Names) -> TestSuite {
         for official in &check.official {
             case.add_property(Property::new("official", text::line(official)));
         }
+        if let Some(bound) = cell.bound(check) {
+            case.add_property(Property::new("bound", text::line(&bound)));
+        }
         case.add_property(Property::new("facts", check.facts.to_string()));
         case.add_property(Property::new("title", text::line(&check.title)));
         out.add_test_case(case);

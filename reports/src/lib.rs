@@ -19,6 +19,7 @@ pub mod latency;
 pub mod markdown;
 pub mod metric;
 pub mod mutants;
+pub mod official;
 pub mod outcome;
 pub mod overview;
 pub mod plot;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::figures::{Tally, by_reason};
+use crate::official::NO_CERTIFICATION;
 use crate::outcome::Outcome;
 use crate::overview::{self, Gravity};
 use crate::record::{CellRecord, RunRecord};
@@ -44,6 +45,11 @@ fn render(run: &RunRecord) -> String {
         for t in &datastores {
             table(&mut out, 3, t);
         }
+    }
+    let official = tables::official(run);
+    if !official.rows.is_empty() {
+        table(&mut out, 2, &official);
+        let _ = writeln!(out, "{}\n", escape(NO_CERTIFICATION));
     }
     checks(&mut out, run);
     out.push_str("## Verdicts\n\n");

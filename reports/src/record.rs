@@ -10,6 +10,7 @@ use crate::event::{
 };
 use crate::gate::Verdict;
 use crate::metric::Metric;
+use crate::official::OfficialList;
 use crate::outcome::Outcome;
 
 /// A whole run.
@@ -50,6 +51,9 @@ pub struct CellRecord {
     pub warnings: Vec<String>,
     /// Phases in order of their start.
     pub phases: Vec<Phase>,
+    /// The official names that apply; `None` where no checks ran, and in records before schema 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub official: Option<OfficialList>,
     /// Findings of checks.
     pub checks: Vec<CheckFinding>,
     /// Figures.
@@ -268,6 +272,7 @@ impl CellRecord {
             reason: None,
             warnings: Vec::new(),
             phases: Vec::new(),
+            official: None,
             checks: Vec::new(),
             measurements: Vec::new(),
             latencies: Vec::new(),
@@ -299,6 +304,7 @@ impl CellRecord {
                     open.end_ms = Some(event.at_ms);
                 }
             }
+            EventKind::Official(list) => self.official = Some(list.clone()),
             EventKind::Check(finding) => self.checks.push(finding.clone()),
             EventKind::Measurement(measurement) => self.measurements.push(measurement.clone()),
             EventKind::Latency(latency) => self.latencies.push(latency.clone()),

@@ -4,6 +4,7 @@ use crate::event::{Latency, Measurement};
 use crate::figures::Tally;
 use crate::format;
 use crate::latency::QUANTILES;
+use crate::official::{Count, State};
 use crate::overview::cell_outcome;
 use crate::record::{CellRecord, RunRecord};
 use crate::stats;
@@ -283,6 +284,47 @@ fn figure_of(cell: &CellRecord, key: &Measurement) -> String {
             format::value(*greatest, key.unit)
         ),
         _ => NONE.into(),
+    }
+}
+
+/// The three numbers of each cell that has a list: of names, of names, and of checks. They are never added up.
+#[must_use]
+pub fn official(run: &RunRecord) -> Table {
+    let mut rows = Vec::new();
+    for cell in &run.cells {
+        let (Some(list), Some(numbers)) = (&cell.official, cell.numbers()) else {
+            continue;
+        };
+        let version = list
+            .minor
+            .map_or(NONE.into(), |minor| format!("v1.{minor}"));
+        let names = |what: &str, count: Count| {
+            let passed = format!("{} of {} names", count.passed, count.total);
+            let others = State::ALL
+                .into_iter()
+                .filter(|state| *state != State::Passed);
+            let others = others.map(|state| count.of(state).to_string());
+            let row = [cell.id.clone(), version.clone(), what.to_owned(), passed];
+            row.into_iter().chain(others).collect::<Vec<_>>()
+        };
+        rows.push(names("official", numbers.official));
+        rows.push(names("restated", numbers.restated));
+        let beyond = numbers.beyond;
+        let mut row = vec![cell.id.clone(), version.clone(), "beyond".to_owned()];
+        row.push(format!("{} of {} checks", beyond.passed, beyond.total()));
+        row.extend([beyond.failed, beyond.errored, beyond.skipped].map(|n| n.to_string()));
+        row.resize(State::ALL.len() + 3, NONE.into());
+        rows.push(row);
+    }
+    let mut head = strings(&["cell", "list", "of", "passed"]);
+    let others = State::ALL
+        .into_iter()
+        .filter(|state| *state != State::Passed);
+    head.extend(others.map(|state| state.words().to_owned()));
+    Table {
+        title: "Official conformance tests".into(),
+        head,
+        rows,
     }
 }
 

@@ -3,17 +3,25 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use fixtures::official;
+use harness::check::Requirement;
 use scenarios::conformance::{AREAS, checks};
 
 /// Files of the folder that are no area.
-const HELPERS: [&str; 13] = [
+const HELPERS: [&str; 19] = [
     "mod",
+    "admitting",
+    "cascade",
     "cli",
     "compaction",
+    "counted",
     "crud",
+    "csr",
     "custom",
+    "definitions",
     "explain",
     "kinds",
+    "labels",
     "openapiv3",
     "quota_status",
     "status",
@@ -79,14 +87,16 @@ fn ids_are_unique_and_well_formed() {
 
 #[test]
 fn official_names_exist_and_are_bound_once() {
-    let known = fixtures::official::names();
     let mut bound = BTreeSet::new();
     for check in checks() {
-        for name in check.official {
+        for name in check.names() {
+            let known = official::find(name)
+                .unwrap_or_else(|| panic!("{}: no official test is called {name}", check.id));
             assert!(
-                known.iter().any(|official| official.name == *name),
-                "{}: no official test is called {name}",
-                check.id
+                known.now.is_empty(),
+                "{}: {name} is now called {:?}",
+                check.id,
+                known.now
             );
             assert!(bound.insert(name), "{name} is restated twice");
         }
@@ -96,6 +106,30 @@ fn official_names_exist_and_are_bound_once() {
         "only {} official tests are restated",
         bound.len()
     );
+}
+
+/// A check that asks for a newer version than its official test does would never be made where it is required.
+#[test]
+fn no_check_asks_for_a_newer_version_than_its_official_test() {
+    for check in checks() {
+        let first = check
+            .names()
+            .filter_map(|name| official::minors(name).first().copied());
+        let since = check
+            .requires
+            .iter()
+            .filter_map(|requirement| match requirement {
+                Requirement::Since(minor) => Some(*minor),
+                _ => None,
+            });
+        if let (Some(first), Some(since)) = (first.min(), since.max()) {
+            assert!(
+                since <= first,
+                "{}: since 1.{since}, official in 1.{first}",
+                check.id
+            );
+        }
+    }
 }
 
 #[test]
@@ -128,12 +162,10 @@ fn every_check_declares_what_it_kills() {
 }
 
 #[test]
-fn serial_checks_say_why() {
+fn serial_and_slow_checks_say_why() {
     for check in checks() {
-        assert!(
-            check.serial.is_none_or(|why| why.len() > 10),
-            "{}",
-            check.id
-        );
+        for why in [check.serial, check.slow].into_iter().flatten() {
+            assert!(why.len() > 10, "{}", check.id);
+        }
     }
 }

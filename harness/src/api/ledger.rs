@@ -50,23 +50,18 @@ impl Ledger {
 impl Api {
     /// Asks for the removal of everything in the ledger and gives the paths that still have to vanish.
     ///
-    /// Objects go before namespaces: their finalizers would hold the namespace. Faults are not reported here: what is
+    /// What acts on other people's requests goes first (see [`rank`]), then objects, then namespaces: their objects'
+    /// finalizers would hold them. Faults are not reported here: what is
     /// still there shows in [`Api::await_gone`].
     pub async fn remove_made(&self) -> Vec<String> {
         let mut entries = self.ledger().take();
-        entries.sort_by_key(|entry| entry.namespace);
+        entries.sort_by_key(rank);
         let api = self.clean();
         for Entry { path, namespace } in &entries {
             if *namespace {
                 release(&api, path).await;
             } else {
-                let _ = api
-                    .patch(
-                        path,
-                        PatchKind::Merge,
-                        json!({"metadata": {"finalizers": null}}),
-                    )
-                    .await;
+                let _ = api.patch(path, PatchKind::Merge, freeing(path)).await;
             }
             let _ = api
                 .delete(path, &[("propagationPolicy", "Background")])
@@ -93,6 +88,32 @@ impl Api {
             left.pop();
         }
         left
+    }
+}
+
+/// A webhook whose server is gone, a policy or an aggregated group may refuse or break what others ask for, and the
+/// removal of the rest of what was made as well.
+fn rank(entry: &Entry) -> u8 {
+    const FIRST: [&str; 2] = [
+        "/apis/admissionregistration.k8s.io/",
+        "/apis/apiregistration.k8s.io/",
+    ];
+    match entry {
+        Entry {
+            namespace: true, ..
+        } => 2,
+        Entry { path, .. } if FIRST.iter().any(|group| path.starts_with(group)) => 0,
+        _ => 1,
+    }
+}
+
+/// What lets an object go: no finalizers. A definition keeps its own, which removes its resources, but must not ask a
+/// webhook that is gone for their conversion.
+fn freeing(path: &str) -> serde_json::Value {
+    if path.contains("/customresourcedefinitions/") {
+        json!({"spec": {"conversion": {"strategy": "None", "webhook": null}}})
+    } else {
+        json!({"metadata": {"finalizers": null}})
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use super::{CheckFault, CheckResult, Offer};
 use crate::api::deadline::{Seen, wait_for, wait_with_pauses};
 use crate::api::{Api, Collection, Resource};
+use crate::callback::{Callback, CallbackOptions, CallbackServer, Place};
 
 /// How long a check may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct CheckContext {
     limits: Limits,
     offer: Arc<Offer>,
     namespace: OnceCell<String>,
+    callback: OnceCell<CallbackServer>,
+    endpoint: OnceCell<CallbackServer>,
     facts: AtomicU64,
 }
 
@@ -62,6 +65,8 @@ impl CheckContext {
             limits,
             offer,
             namespace: OnceCell::new(),
+            callback: OnceCell::new(),
+            endpoint: OnceCell::new(),
             facts: AtomicU64::new(0),
         }
     }
@@ -105,6 +110,54 @@ impl CheckContext {
             .get_or_try_init(|| another(self.api.clean()))
             .await;
         made.map(String::as_str)
+    }
+
+    /// The check's own HTTPS server for calls of the API server, opened at the first call. It outlives the removal of
+    /// what the check made, so that nothing is removed past a dead webhook.
+    ///
+    /// # Errors
+    /// Skipped where the server cannot call this host; the instrument's fault when nothing can be opened.
+    pub async fn callback(&self) -> CheckResult<&CallbackServer> {
+        self.callback_with(&CallbackOptions::default()).await
+    }
+
+    /// The same with options, which count at the first call.
+    ///
+    /// # Errors
+    /// As [`CheckContext::callback`].
+    pub async fn callback_with(&self, options: &CallbackOptions) -> CheckResult<&CallbackServer> {
+        let place = match &self.offer.callback {
+            Callback::At(place) => *place,
+            Callback::Nowhere(why) => return Err(CheckFault::Skipped(why.clone())),
+        };
+        open(&self.callback, place, options).await
+    }
+
+    /// One more such server, at an address that may be an endpoint of a Service.
+    ///
+    /// # Errors
+    /// As [`CheckContext::callback`]; Skipped, too, where this host has no such address.
+    pub async fn callback_endpoint(
+        &self,
+        options: &CallbackOptions,
+    ) -> CheckResult<&CallbackServer> {
+        let place = match &self.offer.callback {
+            Callback::At(place) => place.as_endpoint().ok_or_else(|| {
+                CheckFault::Skipped(
+                    "this host has no address but loopback, which no endpoint of a Service may have"
+                        .to_owned(),
+                )
+            })?,
+            Callback::Nowhere(why) => return Err(CheckFault::Skipped(why.clone())),
+        };
+        open(&self.endpoint, place, options).await
+    }
+
+    /// What the API server did against the protocols in its calls.
+    pub(super) fn callback_faults(&self) -> Vec<String> {
+        let opened = [&self.callback, &self.endpoint].into_iter();
+        let servers = opened.filter_map(OnceCell::get);
+        servers.flat_map(CallbackServer::faults).collect()
     }
 
     /// One more namespace, removed after the check.
@@ -180,6 +233,19 @@ impl CheckContext {
         })
         .await
     }
+}
+
+async fn open<'s>(
+    cell: &'s OnceCell<CallbackServer>,
+    place: Place,
+    options: &CallbackOptions,
+) -> CheckResult<&'s CallbackServer> {
+    let opened = cell.get_or_try_init(|| async {
+        CallbackServer::start(place, options)
+            .await
+            .map_err(|error| CheckFault::Errored(format!("{error:#}")))
+    });
+    opened.await
 }
 
 async fn another(api: Api) -> CheckResult<String> {

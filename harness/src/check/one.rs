@@ -59,9 +59,14 @@ pub(super) async fn run_and_remove(
         ..limits
     };
     let cx = CheckContext::new(api.clone(), Arc::clone(offer), limits);
-    let result = match offer.missing(check.requires) {
-        Some(missing) => Err(CheckFault::Skipped(missing)),
+    let result = match check.lacking(offer) {
+        Some(fault) => Err(fault),
         None => guarded(check, &cx).await,
+    };
+    let result = match (result, cx.callback_faults().first()) {
+        // A check need not remember to ask: what calls us must keep the protocol.
+        (Ok(()), Some(fault)) => Err(CheckFault::Failed(fault.clone())),
+        (result, _) => result,
     };
     let took_ms = started.elapsed().as_secs_f64() * 1000.0;
     let facts = cx.facts();
@@ -85,11 +90,7 @@ pub(super) async fn run_and_remove(
         suite: SUITE.to_owned(),
         id: check.id.to_owned(),
         title: check.title.to_owned(),
-        official: check
-            .official
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect(),
+        official: check.names().map(str::to_owned).collect(),
         outcome,
         reason,
         facts,

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::Check;
 use crate::api::{Api, ApiError};
+use crate::callback::{self, Callback, Place};
 use crate::kubectl::{Found, Kubectl};
 
 /// What a check needs of the server.
@@ -19,6 +21,16 @@ pub enum Requirement {
     Kubectl,
     /// A behaviour that a distribution may declare it lacks, such as `quota`, `garbage-collection`.
     Behaviour(&'static str),
+    /// An address of this host that the server can call: for webhooks and aggregated groups.
+    Callback,
+}
+
+impl Requirement {
+    /// Webhooks for admission.
+    pub const WEBHOOKS: Self = Self::Resource(
+        "admissionregistration.k8s.io/v1",
+        "validatingwebhookconfigurations",
+    );
 }
 
 impl fmt::Display for Requirement {
@@ -33,6 +45,7 @@ impl fmt::Display for Requirement {
             Self::Since(minor) => write!(f, "Kubernetes 1.{minor} or newer"),
             Self::Kubectl => f.write_str("a kubectl that fits the server"),
             Self::Behaviour(name) => write!(f, "behaviour {name}"),
+            Self::Callback => f.write_str("calls to an address of this host"),
         }
     }
 }
@@ -48,6 +61,8 @@ pub struct Offer {
     pub resources: BTreeMap<(String, String), BTreeSet<String>>,
     /// Behaviours that the distribution declares it lacks.
     pub lacks: BTreeSet<String>,
+    /// Whether and where the server can call this host.
+    pub callback: Callback,
     /// The kubectl of this machine, which is no offer of the server's but must fit it.
     pub kubectl: Found,
 }
@@ -104,6 +119,27 @@ impl Offer {
         Ok(offer)
     }
 
+    /// Finds out whether the server can call this host, where one of `checks` needs that.
+    pub async fn with_callback(
+        mut self,
+        api: &Api,
+        place: Result<Place, String>,
+        checks: &[&Check],
+        patience: u32,
+    ) -> Self {
+        let needed = checks
+            .iter()
+            .any(|check| check.requires.contains(&Requirement::Callback));
+        self.callback = match place {
+            Err(why) => Callback::Nowhere(why),
+            Ok(place) if needed && self.meets(Requirement::WEBHOOKS) => {
+                callback::probe(api, place, patience).await
+            }
+            Ok(place) => Callback::At(place),
+        };
+        self
+    }
+
     /// Whether it has this.
     #[must_use]
     pub fn meets(&self, requirement: Requirement) -> bool {
@@ -119,6 +155,7 @@ impl Offer {
             Requirement::Since(minor) => self.minor >= minor,
             Requirement::Kubectl => matches!(self.kubectl, Found::Is(_)),
             Requirement::Behaviour(name) => !self.lacks.contains(name),
+            Requirement::Callback => matches!(self.callback, Callback::At(_)),
         }
     }
 
@@ -132,7 +169,10 @@ impl Offer {
         let served = missing
             .iter()
             .filter(|requirement| ***requirement != Requirement::Kubectl)
-            .map(ToString::to_string)
+            .map(|requirement| match (requirement, &self.callback) {
+                (Requirement::Callback, Callback::Nowhere(why)) => format!("{requirement} ({why})"),
+                _ => requirement.to_string(),
+            })
             .collect::<Vec<_>>();
         match (&self.kubectl, missing.is_empty(), served.is_empty()) {
             (_, true, _) => None,

@@ -27,20 +27,23 @@ pub struct RunOptions {
 
 /// Runs checks and gives what stayed behind: paths of objects that were still there at the removal deadline.
 ///
-/// Each finding goes to `sink` as soon as it is there. Serial checks run alone, after the others. A check that a
-/// cancellation kept from running or from ending is Errored: it was not examined, and that is never a pass.
-pub async fn run_checks(
-    checks: &[&Check],
+/// Each finding goes to `sink` as soon as it is there. Slow checks begin at once and run beside the `jobs` others, for they
+/// mostly wait; serial checks run alone, after all of these. A check that a cancellation kept from running or from ending
+/// is Errored: it was not examined, and that is never a pass.
+pub async fn run_checks<'c>(
+    checks: &[&'c Check],
     api: &Api,
     options: &RunOptions,
     sink: impl Fn(CheckFinding),
 ) -> Vec<String> {
-    let (serial, concurrent): (Vec<&Check>, Vec<&Check>) = checks
+    let (serial, beside): (Vec<&Check>, Vec<&Check>) = checks
         .iter()
         .copied()
         .partition(|check| check.serial.is_some());
+    let (slow, concurrent): (Vec<&Check>, Vec<&Check>) =
+        beside.into_iter().partition(|check| check.slow.is_some());
     let removing = Mutex::new(Vec::new());
-    for (group, jobs) in [(concurrent, options.jobs.max(1)), (serial, 1)] {
+    let group = |group: Vec<&'c Check>, jobs: usize| {
         futures::stream::iter(group)
             .map(|check| run_unless_cancelled(check, api.apart(None), options))
             .buffer_unordered(jobs)
@@ -52,8 +55,10 @@ pub async fn run_checks(
                 sink(ran.finding);
                 std::future::ready(())
             })
-            .await;
-    }
+    };
+    let places = slow.len().max(1);
+    futures::join!(group(slow, places), group(concurrent, options.jobs.max(1)));
+    group(serial, 1).await;
     let removing = removing
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
@@ -100,11 +105,7 @@ fn interrupted(check: &Check, when: &str) -> CheckFinding {
         suite: SUITE.to_owned(),
         id: check.id.to_owned(),
         title: check.title.to_owned(),
-        official: check
-            .official
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect(),
+        official: check.names().map(str::to_owned).collect(),
         outcome: Outcome::Errored,
         reason: Some(format!("the run was interrupted {when}")),
         facts: 0,

@@ -169,6 +169,52 @@ async fn serial_checks_come_last_and_a_cancellation_stops_the_rest() {
     assert!(findings.iter().all(|one| one.outcome == Outcome::Errored));
 }
 
+static BEGUN: tokio::sync::Notify = tokio::sync::Notify::const_new();
+
+#[tokio::test]
+async fn slow_checks_take_no_place_of_the_others() {
+    const SLOW: Check = Check {
+        id: "a/slow",
+        slow: Some("it waits for the other"),
+        run: |cx| {
+            Box::pin(async {
+                BEGUN.notified().await;
+                cx.expect("a fact", true, String::new)
+            })
+        },
+        ..Check::BASE
+    };
+    const PLAIN: Check = Check {
+        id: "a/plain",
+        run: |cx| {
+            Box::pin(async {
+                BEGUN.notify_one();
+                cx.expect("a fact", true, String::new)
+            })
+        },
+        ..Check::BASE
+    };
+    let (_stop, cancel) = tokio::sync::watch::channel(false);
+    let options = RunOptions {
+        jobs: 1,
+        limits: short(),
+        offer: Arc::new(Offer::default()),
+        cancel,
+    };
+    let seen = Mutex::new(Vec::new());
+    run_checks(&[&SLOW, &PLAIN], &nobody(), &options, |finding| {
+        seen.lock()
+            .expect("seen")
+            .push((finding.id, finding.outcome));
+    })
+    .await;
+    let passed = |id: &str| (id.to_owned(), Outcome::Passed);
+    assert_eq!(
+        seen.into_inner().expect("seen"),
+        [passed("a/plain"), passed("a/slow")]
+    );
+}
+
 #[test]
 fn a_missed_deadline_is_the_products_and_a_transport_fault_is_not() {
     use crate::api::ApiError;

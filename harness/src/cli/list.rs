@@ -1,9 +1,11 @@
 //! `assay list`: what there is to run.
 
+use fixtures::official::{self, Tier};
 use reports::ExitCode;
 use serde_json::json;
 
 use super::CommandError;
+use crate::check::Check;
 use crate::output::stdout;
 use crate::suite::Suite;
 
@@ -44,7 +46,10 @@ fn human(suites: &[Suite]) -> String {
             lines.push(format!("  {id:<52} {}\n", scenario.title()));
         }
         for check in (suite.checks)() {
-            lines.push(format!("  {:<52} {}\n", check.id, check.title));
+            let slow = check
+                .slow
+                .map_or_else(String::new, |why| format!(" (slow: {why})"));
+            lines.push(format!("  {:<52} {}{slow}\n", check.id, check.title));
         }
     }
     lines.concat()
@@ -62,11 +67,30 @@ fn as_json(suite: &Suite) -> serde_json::Value {
             json!({
                 "id": check.id,
                 "title": check.title,
-                "official": check.official,
+                "official": check.names().map(|name| official(check, name)).collect::<Vec<_>>(),
+                "serial": check.serial,
                 "requires": check.requires.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "serial": check.serial,
+                "slow": check.slow,
                 "kills": check.kills.iter().map(|mutant| mutant.name).collect::<Vec<_>>(),
             })
         })
         .collect();
     json!({"suite": suite.name, "scenarios": scenarios, "checks": checks})
+}
+
+/// An official test of a check: what it needs, whether the check only restates it, and the minor versions whose list
+/// has it.
+fn official(check: &Check, name: &str) -> serde_json::Value {
+    let tier = official::find(name).map(|known| known.tier);
+    let minors: Vec<_> = official::minors(name)
+        .into_iter()
+        .map(|minor| format!("1.{minor}"))
+        .collect();
+    json!({
+        "name": name,
+        "tier": tier.map(Tier::letter),
+        "restated": tier == Some(Tier::R) || check.restates.contains(&name),
+        "minors": minors,
+    })
 }

@@ -180,8 +180,10 @@ async fn matrix(
             cell.distribution.name()
         );
     };
-    let offer =
-        Arc::new(Offer::discover(api, &lacks(cell.distribution, cell.shape, cell.agents)).await?);
+    let lacks = lacks(cell.distribution, cell.shape, cell.agents);
+    let offer = Offer::discover(api, &lacks).await?;
+    let place = cluster.callback_place();
+    let offer = Arc::new(offer.with_callback(api, place, checks, patience).await);
     let limits = Limits {
         patience: Duration::from_secs(args.patience),
         ..Limits::default()

@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
+use crate::callback::Place;
+
 use super::command::{Nic, USER_GATEWAY, USER_GUEST};
 use crate::net::{Claim, LinkName, Subnet, claim};
 use crate::scope::{Resource, Scope};
@@ -46,6 +48,22 @@ impl Network {
         match self {
             Self::Private { subnet, .. } => subnet.cell(),
             Self::Forwarded { .. } => USER_GUEST,
+        }
+    }
+
+    /// Where a port of this host is reached from the guest.
+    ///
+    /// # Errors
+    /// A sentence: the user-mode network is restricted to the forwarded ports, since a guest must not reach this host's
+    /// loopback, which is what its gateway stands for.
+    pub fn host(&self) -> Result<Place, String> {
+        match self {
+            Self::Private { subnet, .. } => Ok(Place::same(subnet.host())),
+            Self::Forwarded { .. } => Err(
+                "without root the machine's network is QEMU's restricted one, from which no port of this host is \
+                 reached"
+                    .to_owned(),
+            ),
         }
     }
 

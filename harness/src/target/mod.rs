@@ -18,6 +18,7 @@ use reports::event::BudgetEvidence;
 pub use agent::{Agent, Link};
 
 use crate::artifact::Arch;
+use crate::callback::Place;
 use crate::cell::{Cell, Shape};
 use crate::distribution::{Access, CommandLine, Distribution};
 use crate::sampler::Sampler;
@@ -114,6 +115,13 @@ pub trait Target: Sync {
 pub trait Cluster: Send + Sync {
     /// How to get at it; paths are valid here.
     fn access(&self) -> &Access;
+    /// At which address of this host the server reaches a port that assay opens; or why at none.
+    ///
+    /// # Errors
+    /// A sentence for the report: the checks that need it are skipped with it.
+    fn callback_place(&self) -> Result<Place, String> {
+        Err("this target gives its server no way to this host".to_owned())
+    }
     /// Where etcd's Prometheus metrics are served as seen from here, if they are.
     fn etcd_metrics(&self) -> Option<&str>;
     /// The command line that was started.

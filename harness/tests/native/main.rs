@@ -9,6 +9,8 @@ mod life;
 mod observed;
 mod probe;
 mod specimen;
+#[path = "../support/mod.rs"]
+mod support;
 mod sweeping;
 
 use std::process::ExitCode;

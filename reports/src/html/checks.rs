@@ -7,7 +7,7 @@ use crate::event::CheckFinding;
 use crate::figures::Tally;
 use crate::format;
 use crate::outcome::Outcome;
-use crate::record::RunRecord;
+use crate::record::{CellRecord, RunRecord};
 use crate::text::{html as escape, html_block};
 
 pub(super) fn render(run: &RunRecord) -> String {
@@ -22,7 +22,7 @@ pub(super) fn render(run: &RunRecord) -> String {
             .into_iter()
             .partition(|c| c.counted() >= Outcome::Errored);
         if !bad.is_empty() {
-            table(&mut out, &bad);
+            table(&mut out, cell, &bad);
         }
         if !good.is_empty() {
             let _ = writeln!(
@@ -30,30 +30,32 @@ pub(super) fn render(run: &RunRecord) -> String {
                 "<details><summary>{} passed and {} skipped checks</summary>",
                 tally.passed, tally.skipped
             );
-            table(&mut out, &good);
+            table(&mut out, cell, &good);
             out.push_str("</details>\n");
         }
     }
     out
 }
 
-fn table(out: &mut String, checks: &[&CheckFinding]) {
+fn table(out: &mut String, cell: &CellRecord, checks: &[&CheckFinding]) {
     out.push_str("<table class=\"checks\">\n<tr><th>outcome</th><th>check</th></tr>\n");
     for check in checks {
-        row(out, check);
+        row(out, cell, check);
     }
     out.push_str("</table>\n");
 }
 
-fn row(out: &mut String, check: &CheckFinding) {
+fn row(out: &mut String, cell: &CellRecord, check: &CheckFinding) {
+    let bound = cell.bound(check).map(|bound| format!(", {bound}"));
     let _ = write!(
         out,
-        "<tr><td>{}</td><td><code>{}</code><br>{}<br><span class=\"soft\">{}, {}</span>",
+        "<tr><td>{}</td><td><code>{}</code><br>{}<br><span class=\"soft\">{}, {}{}</span>",
         tag(check.counted()),
         escape(&check.id),
         escape(&check.title),
         format::count(check.facts as usize, "fact"),
-        format::millis(check.took_ms)
+        format::millis(check.took_ms),
+        escape(&bound.unwrap_or_default())
     );
     if check.counted() != Outcome::Passed {
         let _ = write!(out, "<br>{}", escape(check.why()));

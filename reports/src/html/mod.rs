@@ -17,6 +17,7 @@ mod cards;
 mod checks;
 mod evidence;
 mod footer;
+mod official;
 mod plots;
 
 /// The full report.
@@ -39,6 +40,7 @@ const SECTIONS: &[Section] = &[
     ("cells", "Cells", cards::render),
     ("plots", "Plots", plots::render),
     ("datastores", "Datastores, side by side", datastores),
+    ("official", "Official conformance tests", official::render),
     ("checks", "Checks", checks::render),
     ("footprint", "Measurements", measurements),
     ("budget", "Budget evidence and verdicts", evidence::render),

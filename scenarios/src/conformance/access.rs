@@ -1,15 +1,14 @@
 //! Who may do what: certificate requests, roles, access reviews.
 
-use harness::api::mutant::{Mutant, families as mutant};
+use harness::api::mutant::families as mutant;
 use harness::api::namespace::unique;
-use harness::api::{Collection, Method, PatchKind, Request, Resource};
+use harness::api::{Collection, Method, Request};
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::kinds::{CONFIG_MAPS, CSRS, ROLES};
-use super::status::status_walk;
-use super::steps::{create, read};
-use super::walk::{self, Walk, subresources, walk};
+use super::kinds::{CONFIG_MAPS, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS};
+use super::steps::create;
+use super::walk::{self, Walk, walk};
 
 const GROUP: &str = "authorization.k8s.io/v1";
 
@@ -30,8 +29,8 @@ pub const CHECKS: &[Check] = &[
                 "certificatesigningrequests/status",
             ),
         ],
-        kills: CSR_KILLS,
-        run: |cx| Box::pin(certificates(cx)),
+        kills: super::csr::KILLS,
+        run: |cx| Box::pin(super::csr::certificates(cx)),
         ..Check::BASE
     },
     // No official test: upstream calls RBAC an optional feature.
@@ -67,100 +66,34 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
-const CSR_KILLS: &[Mutant] = &[
-    mutant::RESOURCES_MISSING,
-    mutant::SUBRESOURCES_MISSING,
-    mutant::CREATE_NOT_STORED,
-    mutant::UPDATE_NOT_APPLIED,
-    mutant::PATCH_NOT_APPLIED,
-    mutant::DELETE_IGNORED,
-    mutant::DELETE_COLLECTION_DELETES_NOTHING,
-    mutant::DROPS_MODIFIED,
-    mutant::STATUS_NOT_APPLIED,
-    mutant::STATUS_THROUGH_MAIN_RESOURCE,
-    mutant::STATUS_MISSING,
-];
-
-/// A valid request for `CN=assay-none`; its key was never kept. No signer has the name in [`csr`].
-const REQUEST: &str = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIZ01JR0hBZ0VBTUNVeEV6QVJCZ05WQkFNTUNtRnpjMkY1TFc1dmJtVXhEakFNQmdOVkJBb01CV0Z6YzJGNQpNRmt3RXdZSEtvWkl6ajBDQVFZSUtvWkl6ajBEQVFjRFFnQUUzSEoydEtvSVJUbzEzaTNOMFRyRVc0QndIYzZ3CnRYNXcxV2oreE5UMUpWYmJtUXlsNWN5WWU0V050VW9wR0hMNE1rRHBycWxmeUdhaHdTTytZclNTTmFBQU1Bb0cKQ0NxR1NNNDlCQU1DQTBnQU1FVUNJSEd5VnZpSzlRViszVk5mdGt2L0FhMk91SEpQaUtQYjNNSXk0cDRSVzFyRgpBaUVBc2dFV0Y0MVQwQ0ZxcW9VSHlIcnNySEc1aUdSdXA5ZGRrS0sxcE5EYnZIaz0KLS0tLS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0tCg==";
-
-fn csr() -> Value {
-    json!({"spec": {"request": REQUEST, "signerName": "assay.dev/none", "usages": ["digital signature", "client auth"]}})
-}
-
-const CSR: Walk = Walk {
-    resource: CSRS,
-    body: csr,
-    defaults: || json!({}),
-};
-
 const ROLE: Walk = Walk {
     resource: ROLES,
     body: || json!({"rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]}),
     defaults: || json!({}),
 };
 
-async fn certificates(cx: &CheckContext) -> CheckResult {
-    walk(cx, &CSR).await?;
-    subresources(cx, CSRS, &["approval", "status"]).await?;
-    let (all, name) = (cx.collection(CSRS).await?, unique("status"));
-    let mut object = csr();
-    object["metadata"] = json!({"name": name});
-    let made = create(cx, &all, object).await?;
-    // Who asked is the server's to say, not the client's.
-    cx.text("the request", &made, "/spec/username")?;
-    let known = made["spec"]["groups"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .any(|group| group == "system:authenticated");
-    cx.expect(
-        "the requester's groups to hold system:authenticated",
-        known,
-        || made["spec"]["groups"].to_string(),
-    )?;
-    let condition = |kind: &str| json!([{"type": kind, "status": "True", "reason": "assay", "message": "set by assay"}]);
-
-    // Approval, and what cannot be undone by it, belongs to /approval alone.
-    let sub = format!("{name}/approval");
-    cx.status("GET of /approval", 200, all.get(&sub).await?)?;
-    let patch = json!({"metadata": {"annotations": {"patchedapproval": "true"}}, "status": {"conditions": condition("ApprovalPatch")}});
-    cx.status(
-        "PATCH of /approval",
-        200,
-        all.patch(&sub, PatchKind::Merge, patch.clone()).await?,
-    )?;
-    cx.contains(
-        "the request after the patch of /approval",
-        &patch,
-        &read(cx, &all, &name).await?,
-    )?;
-    let mut approved = read(cx, &all, &name).await?;
-    approved["status"]["conditions"] =
-        json!([condition("ApprovalPatch")[0], condition("Approved")[0]]);
-    cx.status("PUT of /approval", 200, all.replace(&sub, approved).await?)?;
-    let stored = read(cx, &all, &name).await?;
-    let has = stored["status"]["conditions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .any(|one| one["type"] == "Approved");
-    cx.expect("the approval", has, || stored["status"].to_string())?;
-
-    // A status without the approval would be refused: it goes along.
-    let with = |kind: &str| json!({"conditions": [condition("ApprovalPatch")[0], condition("Approved")[0], condition(kind)[0]]});
-    status_walk(cx, &all, &name, with("StatusPatch"), with("StatusUpdate")).await
-}
-
 /// Impersonation stands in for the account: the server then decides as it would for the account itself.
 async fn reviews(cx: &CheckContext) -> CheckResult {
-    let namespace = cx.namespace().await?;
-    let user = format!("system:serviceaccount:{namespace}:{}", unique("account"));
+    let (namespace, name) = (cx.namespace().await?, unique("account"));
+    let accounts = cx.collection(SERVICE_ACCOUNTS).await?;
+    let account = create(cx, &accounts, json!({"metadata": {"name": name}})).await?;
+    let uid = cx.text("the account", &account, "/metadata/uid")?;
+    let user = format!("system:serviceaccount:{namespace}:{name}");
+    let groups = [
+        "system:authenticated".to_owned(),
+        "system:serviceaccounts".to_owned(),
+        format!("system:serviceaccounts:{namespace}"),
+    ];
     for allowed in [false, true] {
         if allowed {
             grant(cx, &user).await?;
         }
-        let what = json!({"user": user, "resourceAttributes": {"verb": "list", "resource": "configmaps", "namespace": namespace}});
+        let spec = json!({
+            "user": user,
+            "groups": groups,
+            "uid": uid,
+            "resourceAttributes": {"verb": "list", "version": "v1", "resource": "configmaps", "namespace": namespace},
+        });
         for (path, kind) in [
             (
                 format!("/apis/{GROUP}/subjectaccessreviews"),
@@ -171,7 +104,7 @@ async fn reviews(cx: &CheckContext) -> CheckResult {
                 "LocalSubjectAccessReview",
             ),
         ] {
-            let mut body = json!({"apiVersion": GROUP, "kind": kind, "spec": what});
+            let mut body = json!({"apiVersion": GROUP, "kind": kind, "spec": spec});
             if kind.starts_with("Local") {
                 body["metadata"] = json!({"namespace": namespace});
             }
@@ -186,7 +119,14 @@ async fn reviews(cx: &CheckContext) -> CheckResult {
             .await?;
         }
         let maps = cx.collection(CONFIG_MAPS).await?;
-        let request = Request::new(Method::GET, maps.path()).header("Impersonate-User", &user);
+        let mut request = Request::new(Method::GET, maps.path()).header("Impersonate-User", &user);
+        for group in &groups {
+            request = request.header("Impersonate-Group", group);
+        }
+        // The header came with v1.22.
+        if cx.offer().minor >= 22 {
+            request = request.header("Impersonate-Uid", uid);
+        }
         let answer = cx.api().send(request).await?;
         if allowed {
             cx.status("the account's own list", 200, answer)?;
@@ -198,13 +138,10 @@ async fn reviews(cx: &CheckContext) -> CheckResult {
 }
 
 async fn grant(cx: &CheckContext, user: &str) -> CheckResult {
-    const BINDINGS: Resource = Resource::namespaced(
-        "rbac.authorization.k8s.io/v1",
-        "rolebindings",
-        "RoleBinding",
+    let (roles, bindings): (Collection, Collection) = (
+        cx.collection(ROLES).await?,
+        cx.collection(ROLE_BINDINGS).await?,
     );
-    let (roles, bindings): (Collection, Collection) =
-        (cx.collection(ROLES).await?, cx.collection(BINDINGS).await?);
     let mut role = (ROLE.body)();
     role["metadata"] = json!({"name": "reader"});
     create(cx, &roles, role).await?;

@@ -1,14 +1,15 @@
 //! CronJobs and Jobs that run nothing.
 
-use harness::api::PatchKind;
+use harness::api::deadline::Seen;
 use harness::api::mutant::{Mutant, families as mutant};
 use harness::api::namespace::unique;
+use harness::api::{Collection, PatchKind};
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
-use super::kinds::{CRON_JOBS, JOBS};
+use super::kinds::{CRON_JOBS, JOBS, PODS};
 use super::status::status_walk;
-use super::steps::{create, left, pod_spec, read, update};
+use super::steps::{create, left, newer, pod_spec, pods, read, update};
 use super::walk::{Walk, subresources, walk};
 
 /// The area's checks.
@@ -27,19 +28,20 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         id: "batch/job-lifecycle-is-managed",
-        title: "A suspended Job is patched, replaced, found in all namespaces and deleted by collection.",
+        title: "A suspended Job is patched, resumed by an update, completes with its pods, and is deleted by collection.",
         official: &["[sig-apps] Job should manage the lifecycle of a job"],
         // v1.21 has suspend as an alpha field, which it drops: the Job would start.
         requires: &[
             Requirement::Resource("batch/v1", "jobs"),
+            Requirement::Resource("v1", "pods/status"),
             Requirement::Since(22),
+            Requirement::Behaviour("workload-controllers"),
         ],
-        kills: JOB,
+        kills: COMPLETED,
         run: |cx| {
-            Box::pin(job(
-                cx,
-                json!({"suspend": true, "parallelism": 2, "completions": 2}),
-            ))
+            let more =
+                json!({"suspend": true, "parallelism": 2, "completions": 4, "backoffLimit": 6});
+            Box::pin(job(cx, more, true))
         },
         ..Check::BASE
     },
@@ -49,7 +51,7 @@ pub const CHECKS: &[Check] = &[
         title: "A Job without parallelism is patched, replaced, found in all namespaces and deleted by collection.",
         requires: &[Requirement::Resource("batch/v1", "jobs")],
         kills: JOB,
-        run: |cx| Box::pin(job(cx, json!({"parallelism": 0}))),
+        run: |cx| Box::pin(job(cx, json!({"parallelism": 0}), false)),
         ..Check::BASE
     },
 ];
@@ -78,6 +80,18 @@ const JOB: &[Mutant] = &[
     mutant::DELETE_COLLECTION_DELETES_ALL,
     mutant::DROPS_DELETED,
     mutant::SPEC_LOST,
+    mutant::VERSION_CONSTANT,
+];
+
+const COMPLETED: &[Mutant] = &[
+    mutant::PATCH_NOT_APPLIED,
+    mutant::UPDATE_NOT_APPLIED,
+    mutant::LIST_LOSES_ITEM,
+    mutant::DELETE_COLLECTION_DELETES_NOTHING,
+    mutant::DROPS_DELETED,
+    mutant::VERSION_CONSTANT,
+    mutant::STATUS_NOT_APPLIED,
+    mutant::CONDITIONS_MISSING,
 ];
 
 fn job_spec() -> Value {
@@ -104,7 +118,7 @@ async fn cron_job(cx: &CheckContext) -> CheckResult {
     status_walk(cx, &all, &name, at(1), at(2)).await
 }
 
-async fn job(cx: &CheckContext, more: Value) -> CheckResult {
+async fn job(cx: &CheckContext, more: Value, completes: bool) -> CheckResult {
     let (all, mark) = (cx.collection(JOBS).await?, unique("job"));
     let mut spec = job_spec();
     for (field, value) in more.as_object().into_iter().flatten() {
@@ -113,13 +127,14 @@ async fn job(cx: &CheckContext, more: Value) -> CheckResult {
     let selector = format!("set={mark}");
     let selected = [("labelSelector", selector.as_str())];
     let mut watch = cx.watch(&all, &selected).await?;
-    for (name, set) in [("job", mark.as_str()), ("other", "other")] {
-        create(
-            cx,
-            &all,
-            json!({"metadata": {"name": name, "labels": {"set": set}}, "spec": spec}),
-        )
-        .await?;
+    if completes {
+        // Until the namespace takes pods, the Job could make none.
+        pods(cx).await?;
+    }
+    let mut made = Value::Null;
+    for (name, set) in [("other", "other"), ("job", mark.as_str())] {
+        let metadata = json!({"name": name, "labels": {"set": set}});
+        made = create(cx, &all, json!({"metadata": metadata, "spec": spec})).await?;
     }
     watch.until("ADDED", "job", &["DELETED"], |_| true).await?;
     cx.contains(
@@ -128,15 +143,21 @@ async fn job(cx: &CheckContext, more: Value) -> CheckResult {
         &read(cx, &all, "job").await?["spec"],
     )?;
     let patch = json!({"metadata": {"labels": {"patched": "yes"}}});
-    cx.status(
+    let patched = cx.status(
         "patch",
         200,
         all.patch("job", PatchKind::Strategic, patch.clone())
             .await?,
     )?;
+    newer(cx, "the patched Job", &made, &patched)?;
     cx.contains("the patched Job", &patch, &read(cx, &all, "job").await?)?;
+    let seen = |object: &Value| object["metadata"]["labels"]["patched"] == "yes";
+    watch.until("MODIFIED", "job", &["DELETED"], seen).await?;
     update(cx, &all, "job", |object| {
-        object["metadata"]["annotations"]["updated"] = json!("true")
+        object["metadata"]["annotations"]["updated"] = json!("true");
+        if completes {
+            object["spec"]["suspend"] = json!(false);
+        }
     })
     .await?;
     cx.contains(
@@ -144,11 +165,16 @@ async fn job(cx: &CheckContext, more: Value) -> CheckResult {
         &json!({"updated": "true"}),
         &read(cx, &all, "job").await?["metadata"]["annotations"],
     )?;
+    let seen = |object: &Value| object["metadata"]["annotations"]["updated"] == "true";
+    watch.until("MODIFIED", "job", &["DELETED"], seen).await?;
     cx.only(
         "list in all namespaces",
         &["job"],
         cx.everywhere(JOBS).list(&selected).await?,
     )?;
+    if completes {
+        completed(cx, &all, "job").await?;
+    }
 
     let query = [selected[0], ("propagationPolicy", "Background")];
     cx.status(
@@ -157,6 +183,40 @@ async fn job(cx: &CheckContext, more: Value) -> CheckResult {
         all.delete_collection(&query).await?,
     )?;
     watch.until("DELETED", "job", &["ADDED"], |_| true).await?;
-    left(cx, &all, &selector, &[]).await?;
+    left(cx, &cx.everywhere(JOBS), &selector, &[]).await?;
     read(cx, &all, "other").await.map(drop)
+}
+
+/// Plays the kubelet's part, which upstream leaves to a node: each pod that the Job makes is said to have succeeded, until
+/// the Job is complete for all of them.
+async fn completed(cx: &CheckContext, all: &Collection, name: &str) -> CheckResult {
+    let pods = &cx.collection(PODS).await?;
+    let (selector, succeeded) = (
+        &format!("job-name={name}"),
+        &json!({"status": {"phase": "Succeeded"}}),
+    );
+    cx.wait("the Job to complete with its pods", || async move {
+        let query = [("labelSelector", selector.as_str())];
+        for pod in cx.items("list of pods", pods.list(&query).await?)? {
+            if pod["status"]["phase"] == "Pending" {
+                let sub = format!("{}/status", harness::check::name(&pod));
+                let answer = pods
+                    .patch(&sub, PatchKind::Merge, succeeded.clone())
+                    .await?;
+                // The Job may take its pods away meanwhile.
+                if answer.status != 404 {
+                    cx.status("PATCH of the pod's /status", 200, answer)?;
+                }
+            }
+        }
+        let job = read(cx, all, name).await?;
+        let complete = job["status"]["conditions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|one| one["type"] == "Complete" && one["status"] == "True");
+        let enough = job["status"]["succeeded"] == job["spec"]["completions"];
+        Ok(Seen::when(complete && enough, || job["status"].to_string()))
+    })
+    .await
 }

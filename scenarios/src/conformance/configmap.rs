@@ -6,6 +6,7 @@ use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::json;
 
 use super::kinds::CONFIG_MAPS;
+use super::steps::{create, newer};
 
 const SERVED: &[Requirement] = &[Requirement::Resource("v1", "configmaps")];
 
@@ -18,6 +19,7 @@ pub const CHECKS: &[Check] = &[
         requires: SERVED,
         kills: &[
             mutant::CREATE_NOT_STORED,
+            mutant::VERSION_CONSTANT,
             mutant::PATCH_NOT_APPLIED,
             mutant::LABEL_SELECTOR_IGNORED,
             mutant::LIST_LOSES_ITEM,
@@ -66,11 +68,11 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
     let mut watch = cx.watch(&maps, &[("labelSelector", &static_label)]).await?;
     for (name, static_value) in [("first", mark.as_str()), ("second", "other")] {
         let body = json!({"metadata": {"name": name, "labels": {"static": static_value}}, "data": {"key": "value"}});
-        cx.status("create", 201, maps.create(body).await?)?;
+        create(cx, &maps, body).await?;
     }
     watch.next("ADDED", "first").await?;
-    let stored = cx.status("get", 200, maps.get("first").await?)?;
-    cx.contains("the stored ConfigMap", &json!({"metadata": {"name": "first", "labels": {"static": mark}}, "data": {"key": "value"}}), &stored)?;
+    let made = cx.status("get", 200, maps.get("first").await?)?;
+    cx.contains("the stored ConfigMap", &json!({"metadata": {"name": "first", "labels": {"static": mark}}, "data": {"key": "value"}}), &made)?;
 
     let patch =
         json!({"metadata": {"labels": {"patched": mark}}, "data": {"key": "patched value"}});
@@ -84,6 +86,7 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
     cx.contains("the patched ConfigMap in the watch", &expected, &seen)?;
     let stored = cx.status("get after patch", 200, maps.get("first").await?)?;
     cx.contains("the patched ConfigMap", &expected, &stored)?;
+    newer(cx, "the patched ConfigMap", &made, &stored)?;
 
     let patched = format!("patched={mark}");
     let found = cx.items(

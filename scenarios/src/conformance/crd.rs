@@ -3,12 +3,13 @@
 use harness::api::deadline::Seen;
 use harness::api::mutant::{Mutant, families as mutant};
 use harness::api::namespace::unique;
-use harness::api::{Collection, PatchKind, Request};
-use harness::check::{Check, CheckContext, CheckResult, Requirement};
+use harness::api::{PatchKind, Request};
+use harness::check::{Check, CheckContext, CheckResult, Requirement, name};
 use serde_json::{Value, json};
 
+use super::definitions::{definition, discovered, ready, serve};
 use super::kinds::CRDS;
-use super::steps::{create, delete, left, read, update};
+use super::steps::{create, delete, left, newer, read, update};
 
 const SERVED: &[Requirement] = &[Requirement::Resource(
     "apiextensions.k8s.io/v1",
@@ -23,7 +24,7 @@ const STATUS: &[Requirement] = &[Requirement::Resource(
 pub const CHECKS: &[Check] = &[
     Check {
         id: "crd/is-established-and-deleted",
-        title: "A CustomResourceDefinition is created, becomes Established, serves its resource, and is deleted with it.",
+        title: "A CustomResourceDefinition becomes Established, its resource is discovered and served, and goes with it.",
         official: &[
             "[sig-api-machinery] CustomResourceDefinition resources Simple CustomResourceDefinition creating/deleting custom resource definition objects works",
         ],
@@ -33,13 +34,14 @@ pub const CHECKS: &[Check] = &[
             mutant::DELETE_IGNORED,
             mutant::STATUS_MISSING,
             mutant::ERROR_BECOMES_SUCCESS,
+            mutant::RESOURCES_MISSING,
         ],
         run: |cx| Box::pin(established(cx)),
         ..Check::BASE
     },
     Check {
         id: "crd/collections-are-listed-and-deleted",
-        title: "Ten labelled CustomResourceDefinitions are listed by their label, and deletecollection takes just those.",
+        title: "Ten labelled CustomResourceDefinitions are listed as they were made; deletecollection takes just those and what they serve.",
         official: &[
             "[sig-api-machinery] CustomResourceDefinition resources Simple CustomResourceDefinition listing custom resource definition objects works",
         ],
@@ -75,6 +77,7 @@ pub const CHECKS: &[Check] = &[
             mutant::PATCH_NOT_APPLIED,
             mutant::STALE_READ,
             mutant::UPDATE_NOT_APPLIED,
+            mutant::VERSION_CONSTANT,
         ],
         run: |cx| Box::pin(defaulting(cx)),
         ..Check::BASE
@@ -92,6 +95,8 @@ pub const CHECKS: &[Check] = &[
             mutant::DROPS_DELETED,
             mutant::WATCH_IGNORES_SELECTOR,
             mutant::SWAPS_EVENTS,
+            mutant::UID_MISSING,
+            mutant::KIND_MISSING,
         ],
         run: |cx| Box::pin(watched(cx)),
         ..Check::BASE
@@ -103,54 +108,9 @@ const COLLECTION: &[Mutant] = &[
     mutant::LIST_LOSES_ITEM,
     mutant::DELETE_COLLECTION_DELETES_NOTHING,
     mutant::STALE_LIST,
+    mutant::SPEC_LOST,
+    mutant::RESOURCES_MISSING,
 ];
-
-/// A definition in a group of its own: its full name and itself.
-fn definition(scope: &str, properties: Value) -> (String, Value) {
-    let group = format!("{}.example.com", unique("crd"));
-    let object = json!({
-        "metadata": {"name": format!("things.{group}")},
-        "spec": {
-            "group": group,
-            "scope": scope,
-            "names": {"plural": "things", "singular": "thing", "kind": "Thing", "listKind": "ThingList"},
-            "versions": [{
-                "name": "v1", "served": true, "storage": true,
-                "schema": {"openAPIV3Schema": {"type": "object", "properties": properties}},
-            }],
-        },
-    });
-    (format!("things.{group}"), object)
-}
-
-/// Makes a definition and waits until it is Established and its resource is served; gives the resource's cluster-wide path.
-async fn serve(cx: &CheckContext, all: &Collection, object: Value) -> CheckResult<String> {
-    let made = create(cx, all, object).await?;
-    let (name, group) = (
-        cx.text("the definition", &made, "/metadata/name")?,
-        cx.text("the definition", &made, "/spec/group")?,
-    );
-    cx.wait(&format!("{name} to be Established"), || async {
-        let conditions = read(cx, all, name).await?["status"]["conditions"].clone();
-        let established = conditions
-            .as_array()
-            .into_iter()
-            .flatten()
-            .any(|one| one["type"] == "Established" && one["status"] == "True");
-        Ok(Seen::when(established, || conditions.to_string()))
-    })
-    .await?;
-    let path = format!("/apis/{group}/v1/things");
-    cx.wait(&format!("{path} to be served"), || async {
-        let answer = cx.api().get(&path).await?;
-        Ok(Seen::when(
-            answer.status == 200 && answer.body["kind"] == "ThingList",
-            || answer.summary(),
-        ))
-    })
-    .await?;
-    Ok(path)
-}
 
 async fn established(cx: &CheckContext) -> CheckResult {
     let (all, (name, object)) = (cx.everywhere(CRDS), definition("Namespaced", json!({})));
@@ -160,25 +120,34 @@ async fn established(cx: &CheckContext) -> CheckResult {
         let answer = cx.api().get(&path).await?;
         Ok(Seen::when(answer.status == 404, || answer.summary()))
     })
-    .await
+    .await?;
+    discovered(cx, path.trim_end_matches("/things"), false).await
 }
 
 async fn collections(cx: &CheckContext) -> CheckResult {
     let (all, mark) = (cx.everywhere(CRDS), unique("crds"));
-    let mut names = Vec::new();
+    let mut made = Vec::new();
     for number in 0..11 {
-        let (name, mut object) = definition("Cluster", json!({}));
+        let (_, mut object) = definition("Cluster", json!({}));
         object["metadata"]["labels"] = json!({"set": if number < 10 { &mark } else { "other" }});
-        create(cx, &all, object).await?;
-        names.push(name);
+        made.push(create(cx, &all, object).await?);
     }
-    let selector = format!("set={mark}");
-    let marked = names[..10].iter().map(String::as_str).collect::<Vec<_>>();
+    let mut versions = Vec::new();
+    for definition in &made {
+        versions.push(ready(cx, &all, definition).await?);
+    }
+    let (selector, marked) = (format!("set={mark}"), &made[..10]);
+    let list = all.list(&[("labelSelector", &selector)]).await?;
     cx.only(
         "list by label",
-        &marked,
-        all.list(&[("labelSelector", &selector)]).await?,
+        &marked.iter().map(name).collect::<Vec<_>>(),
+        list.clone(),
     )?;
+    for listed in cx.items("list by label", list)? {
+        let made = marked.iter().find(|one| name(one) == name(&listed));
+        let spec = made.map_or(Value::Null, |made| made["spec"].clone());
+        cx.expect_eq("the listed spec", spec, listed["spec"].clone())?;
+    }
     cx.status(
         "deletecollection",
         200,
@@ -186,7 +155,11 @@ async fn collections(cx: &CheckContext) -> CheckResult {
             .await?,
     )?;
     left(cx, &all, &selector, &[]).await?;
-    read(cx, &all, &names[10]).await.map(drop)
+    for version in &versions[..10] {
+        discovered(cx, version, false).await?;
+    }
+    read(cx, &all, name(&made[10])).await?;
+    discovered(cx, &versions[10], true).await
 }
 
 async fn status(cx: &CheckContext) -> CheckResult {
@@ -201,37 +174,41 @@ async fn status(cx: &CheckContext) -> CheckResult {
             .flatten()
             .any(|one| one["type"] == kind && one["message"] == "set by assay")
     };
+    let made = read(cx, &all, &name).await?;
     let before = cx.status("GET of /status", 200, all.get(&sub).await?)?;
-    update(cx, &all, &sub, |object| {
+    cx.expect_eq(
+        "spec in /status",
+        made["spec"].clone(),
+        before["spec"].clone(),
+    )?;
+    let answer = update(cx, &all, &sub, |object| {
         if let Some(list) = object["status"]["conditions"].as_array_mut() {
             list.push(condition("AssayUpdated"));
         }
     })
     .await?;
     let stored = read(cx, &all, &name).await?;
-    cx.expect(
-        "the condition of the update",
-        has(&stored, "AssayUpdated"),
-        || stored["status"].to_string(),
-    )?;
+    for object in [&answer, &stored] {
+        cx.expect(
+            "the condition of the update",
+            has(object, "AssayUpdated"),
+            || object["status"].to_string(),
+        )?;
+    }
 
-    let mut list = stored["status"]["conditions"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    list.push(condition("AssayPatched"));
-    let patch = json!({"status": {"conditions": list}});
-    cx.status(
-        "PATCH of /status",
-        200,
-        all.patch(&sub, PatchKind::Merge, patch).await?,
-    )?;
+    // An addition in place of a list replaces it; the controller puts its own conditions back.
+    let patch =
+        json!([{"op": "add", "path": "/status/conditions", "value": [condition("AssayPatched")]}]);
+    let answer = all.patch(&sub, PatchKind::Json, patch).await?;
+    let answer = cx.status("PATCH of /status", 200, answer)?;
     let stored = cx.status("GET of /status", 200, all.get(&sub).await?)?;
-    cx.expect(
-        "the condition of the patch",
-        has(&stored, "AssayPatched"),
-        || stored["status"].to_string(),
-    )?;
+    for object in [&answer, &stored] {
+        cx.expect(
+            "the condition of the patch",
+            has(object, "AssayPatched") && !has(object, "AssayUpdated"),
+            || object["status"].to_string(),
+        )?;
+    }
     cx.expect_eq("spec", before["spec"].clone(), stored["spec"].clone())
 }
 
@@ -252,12 +229,12 @@ async fn defaulting(cx: &CheckContext) -> CheckResult {
         }
         body
     };
-    let made = cx.status(
+    let first = cx.status(
         "create without fields",
         201,
         cx.api().create(&path, make("one", json!({}))).await?,
     )?;
-    cx.contains("the defaults at once", &json!({"a": "A", "b": "B"}), &made)?;
+    cx.contains("the defaults at once", &json!({"a": "A", "b": "B"}), &first)?;
     let made = cx.status(
         "create with a field",
         201,
@@ -270,6 +247,7 @@ async fn defaulting(cx: &CheckContext) -> CheckResult {
         &json!({"a": "own", "b": "B"}),
         &made,
     )?;
+    newer(cx, "the second thing", &first, &made)?;
 
     // From here on a has no default, and c has one.
     let patch = json!([
@@ -335,7 +313,7 @@ async fn defaulting(cx: &CheckContext) -> CheckResult {
     )
 }
 
-/// A mark at the end, which both watches see, proves that nothing else came before it.
+/// At the end each is made once more: a watch that sees this next has seen nothing of the other in between.
 async fn watched(cx: &CheckContext) -> CheckResult {
     let properties = json!({"content": {"type": "string"}});
     let (all, (_, object)) = (cx.everywhere(CRDS), definition("Cluster", properties));
@@ -344,38 +322,46 @@ async fn watched(cx: &CheckContext) -> CheckResult {
         .unwrap_or_default()
         .to_owned();
     let path = serve(cx, &all, object).await?;
-    let thing = |name: &str| json!({"apiVersion": format!("{group}/v1"), "kind": "Thing", "metadata": {"name": name, "labels": {"for": name}}});
+    let thing = |name: &str| json!({"apiVersion": format!("{group}/v1"), "kind": "Thing", "metadata": {"name": name}});
+    let names = ["a", "b"];
     let mut watches = Vec::new();
-    for name in ["a", "b"] {
-        let selector = format!("for in ({name},mark)");
-        watches.push((
-            name,
-            cx.watch_path(Request::get(&path).query(&[("labelSelector", &selector)]))
+    for name in names {
+        let selector = format!("metadata.name={name}");
+        watches.push(
+            cx.watch_path(Request::get(&path).query(&[("fieldSelector", &selector)]))
                 .await?,
-        ));
+        );
     }
-    for name in ["a", "b"] {
-        cx.status("create", 201, cx.api().create(&path, thing(name)).await?)?;
+    let mut made = Vec::new();
+    for name in names {
+        let created = cx.status("create", 201, cx.api().create(&path, thing(name)).await?)?;
+        cx.text("the created thing", &created, "/metadata/uid")?;
+        cx.contains("the created thing", &thing(name), &created)?;
+        made.push(created);
+    }
+    let patch = json!([{"op": "add", "path": "/content", "value": "new"}]);
+    for name in names {
         let item = format!("{path}/{name}");
         cx.status(
             "patch",
             200,
             cx.api()
-                .patch(&item, PatchKind::Merge, json!({"content": "new"}))
+                .patch(&item, PatchKind::Json, patch.clone())
                 .await?,
         )?;
+    }
+    for name in names {
+        let item = format!("{path}/{name}");
         cx.status("delete", 200, cx.api().delete(&item, &[]).await?)?;
     }
-    cx.status(
-        "create the mark",
-        201,
-        cx.api().create(&path, thing("mark")).await?,
-    )?;
-    for (name, watch) in &mut watches {
-        cx.expect(
-            "no content at first",
-            watch.next("ADDED", name).await?["content"].is_null(),
-            || "content".to_owned(),
+    for name in names {
+        cx.status("create", 201, cx.api().create(&path, thing(name)).await?)?;
+    }
+    for ((name, watch), made) in names.into_iter().zip(&mut watches).zip(made) {
+        cx.expect_eq(
+            "the thing in the watch",
+            made,
+            watch.next("ADDED", name).await?,
         )?;
         cx.expect_eq(
             "content after the patch",
@@ -383,7 +369,7 @@ async fn watched(cx: &CheckContext) -> CheckResult {
             watch.next("MODIFIED", name).await?["content"].clone(),
         )?;
         watch.next("DELETED", name).await?;
-        watch.next("ADDED", "mark").await?;
+        watch.next("ADDED", name).await?;
     }
     Ok(())
 }

@@ -8,15 +8,14 @@ use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
 use super::kinds::PDBS;
-use super::steps::{create, delete, left, read, update};
+use super::steps::{create, delete, left, newer, read, update};
 
 const NEEDS: &[Requirement] = &[
     Requirement::Resource("policy/v1", "poddisruptionbudgets"),
     Requirement::Behaviour("disruption-controller"),
 ];
 
-/// The area's checks. Both bodies were written from the official tests' summaries: the stored source of `disruption.go` is older
-/// than these tests.
+/// The area's checks.
 pub const CHECKS: &[Check] = &[
     Check {
         id: "disruption/budget-is-observed-at-each-change",
@@ -30,6 +29,7 @@ pub const CHECKS: &[Check] = &[
             mutant::STATUS_MISSING,
             mutant::GENERATION_CONSTANT,
             mutant::SPEC_LOST,
+            mutant::VERSION_CONSTANT,
         ],
         run: |cx| Box::pin(observed(cx)),
         ..Check::BASE
@@ -47,6 +47,7 @@ pub const CHECKS: &[Check] = &[
             mutant::DELETE_COLLECTION_DELETES_NOTHING,
             mutant::STATUS_MISSING,
             mutant::LABEL_SELECTOR_IGNORED,
+            mutant::DELETE_COLLECTION_DELETES_ALL,
         ],
         run: |cx| Box::pin(collections(cx)),
         ..Check::BASE
@@ -79,10 +80,15 @@ async fn observed(cx: &CheckContext) -> CheckResult {
     let all = cx.collection(PDBS).await?;
     create(cx, &all, budget("budget", "a", json!("1%"))).await?;
     seen(cx, &all, "budget", 1).await?;
-    update(cx, &all, "budget", |object| {
+    let updated = update(cx, &all, "budget", |object| {
         object["spec"]["minAvailable"] = json!("2%")
     })
     .await?;
+    cx.contains(
+        "the answer to the update",
+        &json!({"spec": {"minAvailable": "2%"}}),
+        &updated,
+    )?;
     seen(cx, &all, "budget", 2).await?;
     cx.expect_eq(
         "minAvailable after the update",
@@ -90,11 +96,10 @@ async fn observed(cx: &CheckContext) -> CheckResult {
         read(cx, &all, "budget").await?["spec"]["minAvailable"].clone(),
     )?;
     let patch = json!({"spec": {"minAvailable": "3%"}});
-    cx.status(
-        "patch",
-        200,
-        all.patch("budget", PatchKind::Merge, patch).await?,
-    )?;
+    let answer = all.patch("budget", PatchKind::Merge, patch.clone()).await?;
+    let patched = cx.status("patch", 200, answer)?;
+    cx.contains("the answer to the patch", &patch, &patched)?;
+    newer(cx, "the patched budget", &updated, &patched)?;
     seen(cx, &all, "budget", 3).await?;
     cx.expect_eq(
         "minAvailable after the patch",
@@ -108,33 +113,41 @@ async fn collections(cx: &CheckContext) -> CheckResult {
     let (mark, second) = (unique("pdb"), cx.another_namespace().await?);
     let own = cx.collection(PDBS).await?;
     let other = Collection::new(cx.api(), PDBS, Some(&second));
-    for (all, name) in [(&own, "one"), (&own, "two"), (&other, "three")] {
-        create(cx, all, budget(name, &mark, json!(1))).await?;
+    for (all, name, available) in [
+        (&own, "one", json!(2)),
+        (&own, "two", json!("1%")),
+        (&other, "three", json!(2)),
+    ] {
+        create(cx, all, budget(name, &mark, available)).await?;
         seen(cx, all, name, 1).await?;
     }
     create(cx, &own, budget("unmarked", "none", json!(1))).await?;
     let selector = format!("set={mark}");
+    let selected = [("labelSelector", selector.as_str())];
     let everywhere = cx.everywhere(PDBS);
     cx.only(
         "list in all namespaces",
         &["one", "two", "three"],
-        everywhere.list(&[("labelSelector", &selector)]).await?,
+        everywhere.list(&selected).await?,
     )?;
     cx.only(
         "list in the namespace",
         &["one", "two"],
-        own.list(&[("labelSelector", &selector)]).await?,
+        own.list(&selected).await?,
     )?;
+    // By label, then without a selector: all that is left in the namespace, and nothing of another.
     cx.status(
-        "deletecollection",
+        "deletecollection by label",
         200,
-        own.delete_collection(&[("labelSelector", &selector)])
-            .await?,
+        own.delete_collection(&selected).await?,
     )?;
     left(cx, &own, &selector, &[]).await?;
+    read(cx, &own, "unmarked").await?;
+    cx.status("deletecollection", 200, own.delete_collection(&[]).await?)?;
+    left(cx, &own, "set", &[]).await?;
     cx.only(
         "list in all namespaces afterwards",
         &["three"],
-        everywhere.list(&[("labelSelector", &selector)]).await?,
+        everywhere.list(&selected).await?,
     )
 }

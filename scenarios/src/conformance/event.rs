@@ -6,7 +6,7 @@ use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
 use super::kinds::{CORE_EVENTS, EVENTS};
-use super::steps::{create, delete, left, read};
+use super::steps::{create, delete, left, newer, read};
 
 const CORE: &[Requirement] = &[Requirement::Resource("v1", "events")];
 const NEW: &[Requirement] = &[Requirement::Resource("events.k8s.io/v1", "events")];
@@ -80,6 +80,7 @@ const NEW_KILLS: &[Mutant] = &[
     mutant::DELETE_IGNORED,
     mutant::FIELD_SELECTOR_IGNORED,
     mutant::STALE_READ,
+    mutant::VERSION_CONSTANT,
 ];
 
 const TIME: &str = "2017-09-19T13:49:16.000000Z";
@@ -220,6 +221,7 @@ async fn new_lifecycle(cx: &CheckContext) -> CheckResult {
         }
     }
     let mut stored = read(cx, &own, "event").await?;
+    newer(cx, "the patched Event", &before, &stored)?;
     cx.expect_eq(
         "all but the version after the patch",
         apart(&expected),

@@ -1,12 +1,13 @@
 //! Garbage collection by owner references. Pods stay pending without a node; that is all it takes.
 
-use harness::api::Collection;
+use harness::api::PatchKind;
 use harness::api::deadline::Seen;
 use harness::api::mutant::families as mutant;
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
-use super::kinds::{CONFIG_MAPS, DEPLOYMENTS, PODS, REPLICA_SETS, REPLICATION_CONTROLLERS};
+use super::cascade;
+use super::kinds::CONFIG_MAPS;
 use super::steps::{create, left, read, template};
 
 const GC: Requirement = Requirement::Behaviour("garbage-collection");
@@ -46,6 +47,7 @@ pub const CHECKS: &[Check] = &[
             Requirement::Resource("v1", "pods"),
             GC,
             Requirement::Behaviour("pods"),
+            Requirement::Behaviour("strategic-merge"),
         ],
         kills: &[
             mutant::DELETE_IGNORED,
@@ -67,7 +69,7 @@ pub const CHECKS: &[Check] = &[
             mutant::DELETE_IGNORED,
             mutant::STALE_LIST,
         ],
-        run: |cx| Box::pin(pods_go(cx)),
+        run: |cx| Box::pin(cascade::pods_go(cx)),
         ..Check::BASE
     },
     Check {
@@ -81,12 +83,28 @@ pub const CHECKS: &[Check] = &[
             mutant::PROPAGATION_BECOMES_BACKGROUND,
             mutant::DELETE_IGNORED,
         ],
-        run: |cx| Box::pin(pods_stay(cx)),
+        run: |cx| Box::pin(cascade::pods_stay(cx)),
+        ..Check::BASE
+    },
+    Check {
+        id: "gc/another-owner-keeps-them",
+        title: "Pods that have a second, living owner stay when the first is deleted in the foreground, and lose it as an owner.",
+        official: &[
+            "[sig-api-machinery] Garbage collector should not delete dependents that have both valid owner and owner that's waiting for dependents to be deleted",
+        ],
+        requires: OWNED_PODS,
+        kills: &[
+            mutant::OWNERS_LOST,
+            mutant::PATCH_NOT_APPLIED,
+            mutant::PROPAGATION_BECOMES_ORPHAN,
+            mutant::DELETE_IGNORED,
+        ],
+        run: |cx| Box::pin(cascade::two_owners(cx)),
         ..Check::BASE
     },
     Check {
         id: "gc/replica-set-goes-with-its-deployment",
-        title: "Deleting a Deployment in the background removes its ReplicaSet.",
+        title: "Deleting a Deployment in the background removes its ReplicaSet and their pods.",
         official: &[
             "[sig-api-machinery] Garbage collector should delete RS created by deployment when not orphaning",
         ],
@@ -96,12 +114,12 @@ pub const CHECKS: &[Check] = &[
             mutant::DELETE_IGNORED,
             mutant::STALE_LIST,
         ],
-        run: |cx| Box::pin(set_goes(cx)),
+        run: |cx| Box::pin(cascade::set_goes(cx)),
         ..Check::BASE
     },
     Check {
         id: "gc/orphaned-replica-set-stays",
-        title: "Deleting a Deployment with Orphan leaves its ReplicaSet, without its owner.",
+        title: "Deleting a Deployment with Orphan leaves its ReplicaSet, without its owner, and their pods.",
         official: &[
             "[sig-api-machinery] Garbage collector should orphan RS created by deployment when deleteOptions.PropagationPolicy is Orphan",
         ],
@@ -110,7 +128,7 @@ pub const CHECKS: &[Check] = &[
             mutant::PROPAGATION_BECOMES_BACKGROUND,
             mutant::DELETE_IGNORED,
         ],
-        run: |cx| Box::pin(set_stays(cx)),
+        run: |cx| Box::pin(cascade::set_stays(cx)),
         ..Check::BASE
     },
     Check {
@@ -126,7 +144,7 @@ pub const CHECKS: &[Check] = &[
             mutant::DELETE_IGNORED,
             mutant::FINALIZER_IGNORED,
         ],
-        run: |cx| Box::pin(foreground(cx)),
+        run: |cx| Box::pin(cascade::foreground(cx)),
         ..Check::BASE
     },
 ];
@@ -204,12 +222,13 @@ async fn circle(cx: &CheckContext) -> CheckResult {
         made.push(create(cx, &pods, pod).await?);
     }
     for (dependent, on) in [("one", 2), ("two", 0), ("three", 1)] {
-        let patch = json!({"metadata": {"ownerReferences": [owner(&made[on], true)]}});
+        let mut reference = owner(&made[on], true);
+        reference["controller"] = json!(true);
+        let patch = json!({"metadata": {"ownerReferences": [reference]}});
         cx.status(
             "own",
             200,
-            pods.patch(dependent, harness::api::PatchKind::Merge, patch)
-                .await?,
+            pods.patch(dependent, PatchKind::Strategic, patch).await?,
         )?;
         let owners = read(cx, &pods, dependent).await?["metadata"]["ownerReferences"].clone();
         cx.expect_eq(
@@ -218,7 +237,11 @@ async fn circle(cx: &CheckContext) -> CheckResult {
             owners[0]["uid"].clone(),
         )?;
     }
-    let options = json!({"propagationPolicy": "Foreground", "gracePeriodSeconds": 0});
+    let options = json!({
+        "propagationPolicy": "Foreground",
+        "gracePeriodSeconds": 0,
+        "preconditions": {"uid": made[0]["metadata"]["uid"]},
+    });
     let answer = pods.delete_with("one", options).await?;
     cx.expect(
         "delete to be accepted",
@@ -226,155 +249,4 @@ async fn circle(cx: &CheckContext) -> CheckResult {
         || answer.summary(),
     )?;
     left(cx, &pods, "app=circle", &[]).await
-}
-
-/// A controller and its two pods, all there.
-async fn with_pods(cx: &CheckContext) -> CheckResult<(Collection, Collection)> {
-    let (controllers, pods) = (
-        cx.collection(REPLICATION_CONTROLLERS).await?,
-        cx.collection(PODS).await?,
-    );
-    let spec = json!({"replicas": 2, "selector": {"app": "a"}, "template": template("a")});
-    create(
-        cx,
-        &controllers,
-        json!({"metadata": {"name": "owner"}, "spec": spec}),
-    )
-    .await?;
-    cx.wait(
-        "two pods of the controller, and its status to show them",
-        || async {
-            let found = cx.names("list", pods.list(&[("labelSelector", "app=a")]).await?)?;
-            let replicas = read(cx, &controllers, "owner").await?["status"]["replicas"].clone();
-            Ok(Seen::when(found.len() == 2 && replicas == 2, || {
-                format!("{found:?}, status.replicas {replicas}")
-            }))
-        },
-    )
-    .await?;
-    Ok((controllers, pods))
-}
-
-async fn delete_by(cx: &CheckContext, all: &Collection, policy: &str) -> CheckResult {
-    let answer = all
-        .delete_with("owner", json!({"propagationPolicy": policy}))
-        .await?;
-    cx.expect(
-        "delete to be accepted",
-        matches!(answer.status, 200 | 202),
-        || answer.summary(),
-    )
-}
-
-async fn pods_go(cx: &CheckContext) -> CheckResult {
-    let (controllers, pods) = with_pods(cx).await?;
-    delete_by(cx, &controllers, "Background").await?;
-    cx.gone(&controllers, "owner").await?;
-    left(cx, &pods, "app=a", &[]).await
-}
-
-/// Upstream watches for half a minute that nothing is deleted. The owner reference, taken off before the owner goes, is the sign
-/// that the collector is through with them.
-async fn pods_stay(cx: &CheckContext) -> CheckResult {
-    let (controllers, pods) = with_pods(cx).await?;
-    let before = cx.names("list", pods.list(&[("labelSelector", "app=a")]).await?)?;
-    delete_by(cx, &controllers, "Orphan").await?;
-    cx.gone(&controllers, "owner").await?;
-    orphaned(cx, &pods, &before).await
-}
-
-async fn orphaned(cx: &CheckContext, all: &Collection, before: &[String]) -> CheckResult {
-    let now = cx.items("list", all.list(&[("labelSelector", "app=a")]).await?)?;
-    let mut names = now
-        .iter()
-        .map(|object| harness::check::name(object).to_owned())
-        .collect::<Vec<_>>();
-    names.sort();
-    cx.expect_eq("what is left", before.to_vec(), names)?;
-    for object in &now {
-        let owners = &object["metadata"]["ownerReferences"];
-        cx.expect(
-            "no owner any more",
-            owners.as_array().is_none_or(Vec::is_empty),
-            || owners.to_string(),
-        )?;
-        cx.expect(
-            "no deletion",
-            object["metadata"]["deletionTimestamp"].is_null(),
-            || object["metadata"].to_string(),
-        )?;
-    }
-    Ok(())
-}
-
-async fn with_set(cx: &CheckContext) -> CheckResult<(Collection, Collection, Vec<String>)> {
-    let (deployments, sets) = (
-        cx.collection(DEPLOYMENTS).await?,
-        cx.collection(REPLICA_SETS).await?,
-    );
-    let spec = json!({"replicas": 0, "selector": {"matchLabels": {"app": "a"}}, "template": template("a")});
-    create(
-        cx,
-        &deployments,
-        json!({"metadata": {"name": "owner"}, "spec": spec}),
-    )
-    .await?;
-    let names = cx
-        .wait("one ReplicaSet of the Deployment", || async {
-            let found = cx.names("list", sets.list(&[("labelSelector", "app=a")]).await?)?;
-            Ok(if found.len() == 1 {
-                Seen::Done(found)
-            } else {
-                Seen::Not(format!("{found:?}"))
-            })
-        })
-        .await?;
-    Ok((deployments, sets, names))
-}
-
-async fn set_goes(cx: &CheckContext) -> CheckResult {
-    let (deployments, sets, _) = with_set(cx).await?;
-    delete_by(cx, &deployments, "Background").await?;
-    cx.gone(&deployments, "owner").await?;
-    left(cx, &sets, "app=a", &[]).await
-}
-
-async fn set_stays(cx: &CheckContext) -> CheckResult {
-    let (deployments, sets, names) = with_set(cx).await?;
-    delete_by(cx, &deployments, "Orphan").await?;
-    cx.gone(&deployments, "owner").await?;
-    orphaned(cx, &sets, &names).await
-}
-
-/// A finalizer of ours on one pod makes the state visible that upstream has to catch by chance.
-async fn foreground(cx: &CheckContext) -> CheckResult {
-    let (controllers, pods) = with_pods(cx).await?;
-    let names = cx.names("list", pods.list(&[("labelSelector", "app=a")]).await?)?;
-    let hold = json!({"metadata": {"finalizers": ["assay.dev/hold"]}});
-    cx.status(
-        "hold a pod",
-        200,
-        pods.patch(&names[0], harness::api::PatchKind::Merge, hold)
-            .await?,
-    )?;
-    cx.api().ledger().enter(pods.item(&names[0]), false);
-    delete_by(cx, &controllers, "Foreground").await?;
-    let held = read(cx, &controllers, "owner").await?;
-    cx.text("the owner", &held, "/metadata/deletionTimestamp")?;
-    cx.expect_eq(
-        "the owner's finalizers",
-        json!(["foregroundDeletion"]),
-        held["metadata"]["finalizers"].clone(),
-    )?;
-    left(cx, &pods, "app=a", &[&names[0]]).await?;
-    read(cx, &controllers, "owner").await?;
-    let release = json!({"metadata": {"finalizers": null}});
-    cx.status(
-        "release the pod",
-        200,
-        pods.patch(&names[0], harness::api::PatchKind::Merge, release)
-            .await?,
-    )?;
-    cx.gone(&controllers, "owner").await?;
-    left(cx, &pods, "app=a", &[]).await
 }

@@ -49,6 +49,11 @@ pub(crate) const REPLICA_SETS: Resource =
     Resource::namespaced("apps/v1", "replicasets", "ReplicaSet");
 pub(crate) const REPLICATION_CONTROLLERS: Resource =
     Resource::namespaced("v1", "replicationcontrollers", "ReplicationController");
+pub(crate) const ROLE_BINDINGS: Resource = Resource::namespaced(
+    "rbac.authorization.k8s.io/v1",
+    "rolebindings",
+    "RoleBinding",
+);
 pub(crate) const ROLES: Resource =
     Resource::namespaced("rbac.authorization.k8s.io/v1", "roles", "Role");
 pub(crate) const RUNTIME_CLASSES: Resource =
@@ -122,3 +127,6 @@ pub(crate) const VOLUME_ATTRIBUTES_CLASSES: Resource = Resource::cluster(
 );
 pub(crate) const VOLUME_CLAIMS: Resource =
     Resource::namespaced("v1", "persistentvolumeclaims", "PersistentVolumeClaim");
+pub(crate) const CONTROLLER_REVISIONS: Resource =
+    Resource::namespaced("apps/v1", "controllerrevisions", "ControllerRevision");
+pub(crate) const DAEMON_SETS: Resource = Resource::namespaced("apps/v1", "daemonsets", "DaemonSet");

@@ -6,7 +6,7 @@ use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
 use super::kinds::LEASES;
-use super::steps::{create, delete, read};
+use super::steps::{create, delete, newer, read};
 
 /// The area's checks.
 pub const CHECKS: &[Check] = &[Check {
@@ -16,6 +16,7 @@ pub const CHECKS: &[Check] = &[Check {
     requires: &[Requirement::Resource("coordination.k8s.io/v1", "leases")],
     kills: &[
         mutant::CREATE_NOT_STORED,
+        mutant::VERSION_CONSTANT,
         mutant::UPDATE_NOT_APPLIED,
         mutant::PATCH_NOT_APPLIED,
         mutant::DELETE_IGNORED,
@@ -55,14 +56,16 @@ async fn keeps_its_spec(cx: &CheckContext) -> CheckResult {
         read(cx, &all, "lease").await?["spec"].clone(),
     )?;
 
-    let mut wanted = made;
+    let mut wanted = made.clone();
     wanted["spec"] = spec("holder2", 30, 20, 1);
     cx.status("update", 200, all.replace("lease", wanted).await?)?;
+    let updated = read(cx, &all, "lease").await?;
     cx.expect_eq(
         "spec after update",
         spec("holder2", 30, 20, 1),
-        read(cx, &all, "lease").await?["spec"].clone(),
+        updated["spec"].clone(),
     )?;
+    newer(cx, "the updated Lease", &made, &updated)?;
 
     let patch = json!({"spec": spec("holder3", 60, 50, 2)});
     cx.status(
@@ -70,11 +73,13 @@ async fn keeps_its_spec(cx: &CheckContext) -> CheckResult {
         200,
         all.patch("lease", PatchKind::Strategic, patch).await?,
     )?;
+    let patched = read(cx, &all, "lease").await?;
     cx.expect_eq(
         "spec after patch",
         spec("holder3", 60, 50, 2),
-        read(cx, &all, "lease").await?["spec"].clone(),
+        patched["spec"].clone(),
     )?;
+    newer(cx, "the patched Lease", &updated, &patched)?;
 
     let second = json!({"metadata": {"name": "lease2", "labels": {"deletecollection": "true"}}, "spec": spec("holder", 30, 2, 0)});
     create(cx, &all, second).await?;

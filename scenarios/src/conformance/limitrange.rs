@@ -8,7 +8,7 @@ use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
 use super::kinds::LIMIT_RANGES;
-use super::steps::{create, delete, left, read, update};
+use super::steps::{create, delete, left, newer, read, update};
 
 /// The area's checks.
 pub const CHECKS: &[Check] = &[
@@ -20,6 +20,7 @@ pub const CHECKS: &[Check] = &[
         ],
         requires: &[Requirement::Resource("v1", "limitranges")],
         kills: &[
+            mutant::VERSION_CONSTANT,
             mutant::CREATE_NOT_STORED,
             mutant::PATCH_NOT_APPLIED,
             mutant::LIST_LOSES_ITEM,
@@ -73,7 +74,7 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
     let other = Collection::new(cx.api(), LIMIT_RANGES, Some(&second));
     let object =
         json!({"metadata": {"name": mark, "labels": {"set": mark}}, "spec": {"limits": limits()}});
-    create(cx, &own, object.clone()).await?;
+    let made = create(cx, &own, object.clone()).await?;
     create(cx, &other, object).await?;
     let selector = format!("set={mark}");
     let everywhere = cx.everywhere(LIMIT_RANGES);
@@ -93,6 +94,7 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
             .await?,
     )?;
     cx.contains("the answer to the patch", &patch, &answer)?;
+    newer(cx, "the patched LimitRange", &made, &answer)?;
     cx.contains(
         "the patched LimitRange",
         &patch,

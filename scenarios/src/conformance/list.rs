@@ -65,6 +65,7 @@ pub const CHECKS: &[Check] = &[
             mutant::CHUNK_CHANGES_VERSION,
             mutant::EXPIRED_WITHOUT_CONTINUE,
         ],
+        slow: Some("a datastore compacts once in some minutes"),
         patience: compaction::PATIENCE,
         run: |cx| Box::pin(compaction::continues(cx)),
         ..Check::BASE

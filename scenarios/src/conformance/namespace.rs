@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::kinds::{CONFIG_MAPS, NAMESPACES, SERVICES};
 use super::status::status_walk;
-use super::steps::{create, delete, read, update};
+use super::steps::{create, delete, newer, read, update};
 
 const DELETION: Requirement = Requirement::Behaviour("namespace-deletion");
 /// The namespace controller retries with a growing pause while anything is left; on K3s v1.21 it took
@@ -28,6 +28,7 @@ pub const CHECKS: &[Check] = &[
             mutant::PATCH_NOT_APPLIED,
             mutant::LABELS_LOST,
             mutant::STALE_READ,
+            mutant::VERSION_CONSTANT,
         ],
         run: |cx| Box::pin(patch(cx)),
         ..Check::BASE
@@ -117,6 +118,7 @@ async fn make(cx: &CheckContext, purpose: &str) -> CheckResult<(Collection, Stri
 
 async fn patch(cx: &CheckContext) -> CheckResult {
     let (all, name) = make(cx, "patch").await?;
+    let before = read(cx, &all, &name).await?;
     let answer = all
         .patch(
             &name,
@@ -124,7 +126,8 @@ async fn patch(cx: &CheckContext) -> CheckResult {
             json!({"metadata": {"labels": {"patched": "yes"}}}),
         )
         .await?;
-    cx.status("patch", 200, answer)?;
+    let patched = cx.status("patch", 200, answer)?;
+    newer(cx, "the patched namespace", &before, &patched)?;
     let stored = read(cx, &all, &name).await?;
     cx.expect_eq(
         "the patched label",
@@ -137,10 +140,12 @@ async fn patch(cx: &CheckContext) -> CheckResult {
 
 async fn updated(cx: &CheckContext) -> CheckResult {
     let (all, name) = make(cx, "update").await?;
-    update(cx, &all, &name, |object| {
+    let answer = update(cx, &all, &name, |object| {
         object["metadata"]["labels"]["updated"] = json!("yes")
     })
     .await?;
+    let label = json!({"metadata": {"labels": {"updated": "yes"}}});
+    cx.contains("the answer to the update", &label, &answer)?;
     let stored = read(cx, &all, &name).await?;
     cx.expect_eq(
         "the updated label",

@@ -3,11 +3,11 @@
 use harness::api::PatchKind;
 use harness::api::mutant::families as mutant;
 use harness::api::namespace::unique;
-use harness::check::{Check, CheckContext, CheckResult, Requirement};
+use harness::check::{Check, CheckContext, CheckResult, Requirement, name};
 use serde_json::{Value, json};
 
 use super::kinds::{PRIORITY_CLASSES, SERVICE_ACCOUNTS};
-use super::steps::{create, delete, pod_spec, read, update};
+use super::steps::{create, delete, newer, pod_spec, read, update};
 
 const ADMISSION: &[Requirement] = &[
     Requirement::Resource("v1", "pods"),
@@ -60,6 +60,7 @@ pub const CHECKS: &[Check] = &[
         requires: &[
             Requirement::Resource("scheduling.k8s.io/v1", "priorityclasses"),
             Requirement::Behaviour("validation"),
+            Requirement::Behaviour("strategic-merge"),
         ],
         kills: &[
             mutant::CREATE_NOT_STORED,
@@ -69,6 +70,7 @@ pub const CHECKS: &[Check] = &[
             mutant::LIST_LOSES_ITEM,
             mutant::STALE_READ,
             mutant::DELETE_IGNORED,
+            mutant::VERSION_CONSTANT,
         ],
         run: |cx| Box::pin(priority_class(cx)),
         ..Check::BASE
@@ -106,12 +108,12 @@ async fn guaranteed(cx: &CheckContext) -> CheckResult {
 
 async fn sysctls(cx: &CheckContext) -> CheckResult {
     let pods = super::steps::pods(cx).await?;
-    let (bad, good) = (["foo-", "kernel.shmmax.", "bar.."], "kernel.shmmax");
+    let (bad, good) = (["foo-", "bar.."], ["kernel.shmmax", "safe-and-unsafe"]);
     let mut spec = pod_spec();
     let entries = bad
         .iter()
-        .chain([&good])
-        .map(|name| json!({"name": name, "value": "0"}))
+        .chain(&good)
+        .map(|name| json!({"name": name, "value": "42"}))
         .collect::<Vec<Value>>();
     spec["securityContext"] = json!({"sysctls": entries});
     let answer = pods
@@ -127,13 +129,13 @@ async fn sysctls(cx: &CheckContext) -> CheckResult {
             || answer.message().to_owned(),
         )?;
     }
-    cx.expect(
-        "the refusal not to name the valid one",
-        !answer
-            .message()
-            .contains(&format!("Invalid value: \"{good}\"")),
-        || answer.message().to_owned(),
-    )?;
+    for name in good {
+        cx.expect(
+            &format!("the refusal not to name {name}, which is well formed"),
+            !answer.message().contains(name),
+            || answer.message().to_owned(),
+        )?;
+    }
     cx.only("pods", &[], pods.list(&[]).await?)
 }
 
@@ -143,23 +145,21 @@ async fn automount(cx: &CheckContext) -> CheckResult {
         cx.collection(SERVICE_ACCOUNTS).await?,
         super::steps::pods(cx).await?,
     );
+    // The account `default` is the namespace's own, which says nothing of it.
     let choices = [
         ("default", None),
         ("mount", Some(true)),
         ("nomount", Some(false)),
     ];
-    for (name, choice) in choices {
-        let mut account = json!({"metadata": {"name": format!("account-{name}")}});
-        if let Some(choice) = choice {
-            account["automountServiceAccountToken"] = json!(choice);
-        }
+    for (name, choice) in &choices[1..] {
+        let account = json!({"metadata": {"name": name}, "automountServiceAccountToken": choice});
         create(cx, &accounts, account).await?;
     }
     for (account, of_account) in choices {
         for (own, of_pod) in choices {
             let name = format!("pod-{account}-{own}");
             let mut spec = pod_spec();
-            spec["serviceAccountName"] = json!(format!("account-{account}"));
+            spec["serviceAccountName"] = json!(account);
             if let Some(choice) = of_pod {
                 spec["automountServiceAccountToken"] = json!(choice);
             }
@@ -197,56 +197,49 @@ async fn automount(cx: &CheckContext) -> CheckResult {
     Ok(())
 }
 
+/// Each way of changing each class: what changes its value is refused, and its description may change.
 async fn priority_class(cx: &CheckContext) -> CheckResult {
-    let (all, name, other) = (
-        cx.collection(PRIORITY_CLASSES).await?,
-        unique("p1"),
-        unique("p2"),
-    );
-    for (name, value) in [(&name, 1), (&other, 2)] {
-        create(cx, &all, json!({"metadata": {"name": name, "labels": {"own": cx.api().run(), "pair": other}}, "value": value})).await?;
+    let (all, pair) = (cx.collection(PRIORITY_CLASSES).await?, unique("pair"));
+    let mut made = Vec::new();
+    for value in [1, 2] {
+        let metadata = json!({"name": unique("class"), "labels": {"pair": pair}});
+        made.push(create(cx, &all, json!({"metadata": metadata, "value": value})).await?);
     }
-    for change in [json!({"value": 10}), json!({"value": 0})] {
-        cx.refused(
-            "a patch of the value",
-            422,
-            "Invalid",
-            &all.patch(&name, PatchKind::Merge, change).await?,
-        )?;
+    for class in &made {
+        let name = name(class);
+        let tenfold = json!(class["value"].as_i64().unwrap_or_default() * 10);
+        for value in [&tenfold, &json!(0)] {
+            let patch = json!({"value": value});
+            let answer = all.patch(name, PatchKind::Merge, patch).await?;
+            cx.refused("a patch of the value", 422, "Invalid", &answer)?;
+        }
+        let mut wanted = class.clone();
+        wanted["value"] = tenfold;
+        let answer = all.replace(name, wanted).await?;
+        cx.refused("an update of the value", 422, "Invalid", &answer)?;
+
+        let patch = json!({"description": "patched"});
+        let answer = all.patch(name, PatchKind::Strategic, patch).await?;
+        cx.status("patch of the description", 200, answer)?;
+        let patched = read(cx, &all, name).await?;
+        let expected = json!({"description": "patched", "value": class["value"]});
+        cx.contains("the patched class", &expected, &patched)?;
+        newer(cx, "the patched class", class, &patched)?;
+        update(cx, &all, name, |object| {
+            object["description"] = json!("updated")
+        })
+        .await?;
+        let updated = read(cx, &all, name).await?;
+        let expected = json!({"description": "updated", "value": class["value"]});
+        cx.contains("the updated class", &expected, &updated)?;
+        newer(cx, "the updated class", &patched, &updated)?;
     }
-    let mut wanted = read(cx, &all, &name).await?;
-    wanted["value"] = json!(10);
-    cx.refused(
-        "an update of the value",
-        422,
-        "Invalid",
-        &all.replace(&name, wanted).await?,
-    )?;
-    cx.status(
-        "patch of the description",
-        200,
-        all.patch(&name, PatchKind::Merge, json!({"description": "patched"}))
-            .await?,
-    )?;
-    cx.contains(
-        "the patched class",
-        &json!({"description": "patched", "value": 1}),
-        &read(cx, &all, &name).await?,
-    )?;
-    update(cx, &all, &name, |object| {
-        object["description"] = json!("updated")
-    })
-    .await?;
-    cx.contains(
-        "the updated class",
-        &json!({"description": "updated", "value": 1}),
-        &read(cx, &all, &name).await?,
-    )?;
+    let names = made.iter().map(name).collect::<Vec<_>>();
     cx.only(
         "list",
-        &[&name, &other],
-        all.list(&[("labelSelector", &format!("pair={other}"))])
+        &names,
+        all.list(&[("labelSelector", &format!("pair={pair}"))])
             .await?,
     )?;
-    delete(cx, &all, &name).await
+    delete(cx, &all, names[0]).await
 }

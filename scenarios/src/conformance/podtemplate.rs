@@ -7,7 +7,7 @@ use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::json;
 
 use super::kinds::POD_TEMPLATES;
-use super::steps::{create, delete, left, read, template, update};
+use super::steps::{create, delete, left, newer, read, template, update};
 
 const SERVED: &[Requirement] = &[Requirement::Resource("v1", "podtemplates")];
 
@@ -19,6 +19,7 @@ pub const CHECKS: &[Check] = &[
         official: &["[sig-node] PodTemplates should run the lifecycle of PodTemplates"],
         requires: SERVED,
         kills: &[
+            mutant::VERSION_CONSTANT,
             mutant::CREATE_NOT_STORED,
             mutant::PATCH_NOT_APPLIED,
             mutant::DELETE_IGNORED,
@@ -83,14 +84,14 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
     );
     let selected = [("labelSelector", selector.as_str())];
     cx.only("list before", &[], everywhere.list(&selected).await?)?;
-    create(cx, &own, json!({"metadata": {"name": name, "labels": {"static": cx.namespace().await?}}, "template": template("a")})).await?;
+    let made = create(cx, &own, json!({"metadata": {"name": name, "labels": {"static": cx.namespace().await?}}, "template": template("a")})).await?;
     cx.contains(
         "the stored template",
         &template("a"),
         &read(cx, &own, &name).await?["template"],
     )?;
     cx.only("list with it", &[&name], everywhere.list(&selected).await?)?;
-    cx.status(
+    let patched = cx.status(
         "patch",
         200,
         own.patch(
@@ -100,6 +101,7 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
         )
         .await?,
     )?;
+    newer(cx, "the patched PodTemplate", &made, &patched)?;
     cx.contains(
         "labels after the patch",
         &json!({"podtemplate": "patched", "static": cx.namespace().await?}),

@@ -1,17 +1,15 @@
 //! ResourceQuotas: their API, their counting and their enforcement.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
-
 use harness::api::deadline::Seen;
 use harness::api::mutant::{Mutant, families as mutant};
 use harness::api::namespace::unique;
-use harness::api::{Collection, PatchKind, Resource};
+use harness::api::{PatchKind, Resource};
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
-use super::kinds::{CONFIG_MAPS, QUOTAS, REPLICATION_CONTROLLERS, SECRETS, SERVICES};
-use super::steps::{create, delete, left, read, template, update};
+use super::counted::{quota, used};
+use super::kinds::{CONFIG_MAPS, QUOTAS, REPLICA_SETS, REPLICATION_CONTROLLERS, SECRETS, SERVICES};
+use super::steps::{create, delete, left, newer, read, template};
 
 const SERVED: &[Requirement] = &[Requirement::Resource("v1", "resourcequotas")];
 const COUNTED: &[Requirement] = &[
@@ -57,6 +55,7 @@ pub const CHECKS: &[Check] = &[
             mutant::DELETE_COLLECTION_DELETES_NOTHING,
             mutant::DELETE_COLLECTION_DELETES_ALL,
             mutant::STALE_READ,
+            mutant::VERSION_CONSTANT,
         ],
         run: |cx| Box::pin(lifecycle(cx)),
         ..Check::BASE
@@ -84,7 +83,14 @@ pub const CHECKS: &[Check] = &[
         ],
         requires: COUNTED,
         kills: COUNTING,
-        run: |cx| Box::pin(counts(cx, CONFIG_MAPS, json!({"data": {"a": "b"}}))),
+        run: |cx| {
+            Box::pin(counts(
+                cx,
+                CONFIG_MAPS,
+                "configmaps",
+                json!({"data": {"a": "b"}}),
+            ))
+        },
         ..Check::BASE
     },
     Check {
@@ -95,7 +101,14 @@ pub const CHECKS: &[Check] = &[
         ],
         requires: COUNTED,
         kills: COUNTING,
-        run: |cx| Box::pin(counts(cx, SECRETS, json!({"data": {"a": "Yg=="}}))),
+        run: |cx| {
+            Box::pin(counts(
+                cx,
+                SECRETS,
+                "secrets",
+                json!({"data": {"a": "Yg=="}}),
+            ))
+        },
         ..Check::BASE
     },
     Check {
@@ -110,7 +123,30 @@ pub const CHECKS: &[Check] = &[
             Box::pin(counts(
                 cx,
                 REPLICATION_CONTROLLERS,
+                "replicationcontrollers",
                 json!({"spec": {"replicas": 0, "selector": {"app": "a"}, "template": template("a")}}),
+            ))
+        },
+        ..Check::BASE
+    },
+    Check {
+        id: "quota/counts-replica-sets",
+        title: "A ReplicaSet is counted by its group's own key when created and released when deleted.",
+        official: &[
+            "[sig-api-machinery] ResourceQuota should create a ResourceQuota and capture the life of a replica set.",
+        ],
+        requires: &[
+            Requirement::Resource("v1", "resourcequotas"),
+            Requirement::Resource("apps/v1", "replicasets"),
+            Requirement::Behaviour("quota"),
+        ],
+        kills: COUNTING,
+        run: |cx| {
+            Box::pin(counts(
+                cx,
+                REPLICA_SETS,
+                "count/replicasets.apps",
+                json!({"spec": {"replicas": 0, "selector": {"matchLabels": {"app": "a"}}, "template": template("a")}}),
             ))
         },
         ..Check::BASE
@@ -148,10 +184,9 @@ async fn update_and_delete(cx: &CheckContext) -> CheckResult {
         read(cx, &all, "quota").await?["spec"]["hard"].clone(),
     )?;
     let new = json!({"cpu": "2", "memory": "1Gi"});
-    let answer = update(cx, &all, "quota", |object| {
-        object["spec"]["hard"] = new.clone()
-    })
-    .await?;
+    // Without a resourceVersion: whatever is there is replaced.
+    let whole = all.labelled(json!({"metadata": {"name": "quota"}, "spec": {"hard": new}}));
+    let answer = cx.status("update", 200, all.replace("quota", whole).await?)?;
     cx.expect_eq(
         "limits in the answer",
         new.clone(),
@@ -168,8 +203,14 @@ async fn update_and_delete(cx: &CheckContext) -> CheckResult {
 async fn lifecycle(cx: &CheckContext) -> CheckResult {
     let (all, mark) = (cx.collection(QUOTAS).await?, unique("quota"));
     for (name, label) in [("quota", mark.as_str()), ("other", "other")] {
-        create(cx, &all, json!({"metadata": {"name": name, "labels": {"set": label}}, "spec": {"hard": {"cpu": "1"}}})).await?;
+        create(cx, &all, json!({"metadata": {"name": name, "labels": {"set": label}}, "spec": {"hard": {"cpu": "1", "memory": "500Mi"}}})).await?;
     }
+    let made = read(cx, &all, "quota").await?;
+    cx.expect_eq(
+        "limits",
+        json!({"cpu": "1", "memory": "500Mi"}),
+        made["spec"]["hard"].clone(),
+    )?;
     let selector = format!("set={mark}");
     let selected = [("labelSelector", selector.as_str())];
     cx.only(
@@ -179,12 +220,14 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
     )?;
     let patch =
         json!({"metadata": {"labels": {"patched": "yes"}}, "spec": {"hard": {"memory": "750Mi"}}});
-    cx.status(
+    let patched = cx.status(
         "patch",
         200,
         all.patch("quota", PatchKind::Strategic, patch.clone())
             .await?,
     )?;
+    cx.contains("the answer to the patch", &patch, &patched)?;
+    newer(cx, "the patched quota", &made, &patched)?;
     let stored = read(cx, &all, "quota").await?;
     cx.contains("the patched quota", &patch, &stored)?;
     cx.expect_eq(
@@ -202,52 +245,6 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
     read(cx, &all, "other").await.map(drop)
 }
 
-/// Makes a quota and waits until it has counted what there is.
-async fn quota(cx: &CheckContext, hard: Value) -> CheckResult<Collection> {
-    let all = cx.collection(QUOTAS).await?;
-    create(
-        cx,
-        &all,
-        json!({"metadata": {"name": "quota"}, "spec": {"hard": hard}}),
-    )
-    .await?;
-    used(cx, &all, &hard, &json!({"resourcequotas": "1"})).await?;
-    Ok(all)
-}
-
-/// Waits until the quota's status shows its limits and exactly these counts.
-///
-/// The quota controller may overwrite what admission has just counted with what it had listed before, and then the wrong count
-/// stands until its next resync, five minutes later. A change of the limits makes it count at once; so after a
-/// quarter of the patience one limit that nothing depends on is raised.
-async fn used(cx: &CheckContext, all: &Collection, hard: &Value, counts: &Value) -> CheckResult {
-    let (nudge_at, nudged) = (
-        Instant::now() + cx.limits().patience / 4,
-        AtomicBool::new(false),
-    );
-    let what = format!("the quota's status to show the limits {hard} and the use {counts}");
-    cx.wait(&what, || async {
-        let quota = read(cx, all, "quota").await?;
-        let (spec, status) = (&quota["spec"]["hard"], quota["status"].clone());
-        let counted = counts
-            .as_object()
-            .into_iter()
-            .flatten()
-            .all(|(name, count)| status["used"][name] == *count);
-        if Instant::now() > nudge_at && !nudged.swap(true, Ordering::Relaxed) {
-            let raise = json!({"spec": {"hard": {"resourcequotas": "7"}}});
-            cx.api()
-                .clean()
-                .patch(&all.item("quota"), PatchKind::Merge, raise)
-                .await?;
-        }
-        let raised = nudged.load(Ordering::Relaxed);
-        let limits = status["hard"] == *spec && (raised || status["hard"] == *hard);
-        Ok(Seen::when(counted && limits, || status.to_string()))
-    })
-    .await
-}
-
 async fn calculated(cx: &CheckContext) -> CheckResult {
     quota(
         cx,
@@ -260,12 +257,13 @@ async fn calculated(cx: &CheckContext) -> CheckResult {
 /// Counts what is there first, since controllers put Secrets and ConfigMaps into a new namespace. A count that raced with such a
 /// write stands until the quota controller's next resync, minutes later: upstream waits for the number to stand still
 /// before it makes the quota; here the quota is made anew until its count is that of the objects.
-async fn counts(cx: &CheckContext, resource: Resource, mut object: Value) -> CheckResult {
-    let (objects, quotas, name) = (
-        cx.collection(resource).await?,
-        cx.collection(QUOTAS).await?,
-        resource.plural,
-    );
+async fn counts(
+    cx: &CheckContext,
+    resource: Resource,
+    name: &str,
+    mut object: Value,
+) -> CheckResult {
+    let (objects, quotas) = (cx.collection(resource).await?, cx.collection(QUOTAS).await?);
     let offer = cx.offer();
     let awaited = match name {
         "configmaps" => offer.minor >= 20 && offer.meets(Requirement::Behaviour("root-ca")),
@@ -290,7 +288,14 @@ async fn counts(cx: &CheckContext, resource: Resource, mut object: Value) -> Che
                 json!({"metadata": {"name": "quota"}, "spec": {"hard": wanted}}),
             )
             .await?;
-            used(cx, &quotas, wanted, &json!({"resourcequotas": "1"})).await?;
+            used(
+                cx,
+                &quotas,
+                "quota",
+                wanted,
+                &json!({"resourcequotas": "1"}),
+            )
+            .await?;
             let counted = read(cx, &quotas, "quota").await?["status"]["used"][name].clone();
             let there = cx.items("list", objects.list(&[]).await?)?.len();
             if counted == json!(there.to_string()) {
@@ -303,9 +308,23 @@ async fn counts(cx: &CheckContext, resource: Resource, mut object: Value) -> Che
     object["metadata"] = json!({"name": "object", "labels": {"own": "yes"}});
     create(cx, &objects, object).await?;
     cx.only("the created object", &["object"], objects.list(&own).await?)?;
-    used(cx, &quotas, &hard, &json!({name: (there + 1).to_string()})).await?;
+    used(
+        cx,
+        &quotas,
+        "quota",
+        &hard,
+        &json!({name: (there + 1).to_string()}),
+    )
+    .await?;
     delete(cx, &objects, "object").await?;
-    used(cx, &quotas, &hard, &json!({name: there.to_string()})).await
+    used(
+        cx,
+        &quotas,
+        "quota",
+        &hard,
+        &json!({name: there.to_string()}),
+    )
+    .await
 }
 
 async fn services(cx: &CheckContext) -> CheckResult {
@@ -318,7 +337,7 @@ async fn services(cx: &CheckContext) -> CheckResult {
     create(cx, &all, service("plain", "ClusterIP")).await?;
     create(cx, &all, service("node-port", "NodePort")).await?;
     let counted = json!({"services": "2", "services.nodeports": "1"});
-    used(cx, &quotas, &hard, &counted).await?;
+    used(cx, &quotas, "quota", &hard, &counted).await?;
     // A load balancer needs a node port, and there is none left.
     let answer = all.create(service("balancer", "LoadBalancer")).await?;
     cx.refused(
@@ -333,13 +352,14 @@ async fn services(cx: &CheckContext) -> CheckResult {
         || answer.message().to_owned(),
     )?;
     cx.only("Services", &["plain", "node-port"], all.list(&[]).await?)?;
-    used(cx, &quotas, &hard, &counted).await?;
+    used(cx, &quotas, "quota", &hard, &counted).await?;
     for name in ["plain", "node-port"] {
         delete(cx, &all, name).await?;
     }
     used(
         cx,
         &quotas,
+        "quota",
         &hard,
         &json!({"services": "0", "services.nodeports": "0"}),
     )

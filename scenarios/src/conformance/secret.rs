@@ -7,13 +7,14 @@ use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
 use super::kinds::{CONFIG_MAPS, SECRETS};
-use super::steps::{create, delete, read};
+use super::steps::{create, delete, newer, read};
 
 const SERVED: &[Requirement] = &[Requirement::Resource("v1", "secrets")];
 const IMMUTABLE: &[Mutant] = &[
     mutant::ERROR_BECOMES_SUCCESS,
     mutant::ERROR_WRONG_REASON,
     mutant::PATCH_NOT_APPLIED,
+    mutant::UPDATE_NOT_APPLIED,
     mutant::DELETE_IGNORED,
 ];
 
@@ -42,6 +43,7 @@ pub const CHECKS: &[Check] = &[
             mutant::DELETE_COLLECTION_DELETES_NOTHING,
             mutant::DELETE_COLLECTION_DELETES_ALL,
             mutant::STALE_LIST,
+            mutant::VERSION_CONSTANT,
         ],
         run: |cx| Box::pin(lifecycle(cx)),
         ..Check::BASE
@@ -118,9 +120,10 @@ async fn empty_key(cx: &CheckContext) -> CheckResult {
 
 async fn lifecycle(cx: &CheckContext) -> CheckResult {
     let (all, mark) = (cx.collection(SECRETS).await?, unique("secret"));
-    for (name, constant) in [("first", mark.as_str()), ("second", "other")] {
+    let mut made = Value::Null;
+    for (name, constant) in [("second", "other"), ("first", mark.as_str())] {
         let body = json!({"metadata": {"name": name, "labels": {"constant": constant}}, "data": {"key": "dmFsdWU="}, "type": "Opaque"});
-        create(cx, &all, body).await?;
+        made = create(cx, &all, body).await?;
     }
     let selector = format!("constant={mark}");
     cx.only(
@@ -137,11 +140,9 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
         all.patch("first", PatchKind::Strategic, patch.clone())
             .await?,
     )?;
-    cx.contains(
-        "the patched Secret",
-        &patch,
-        &read(cx, &all, "first").await?,
-    )?;
+    let patched = read(cx, &all, "first").await?;
+    cx.contains("the patched Secret", &patch, &patched)?;
+    newer(cx, "the patched Secret", &made, &patched)?;
     let selected = format!("constant={mark},patched=yes");
     let found = cx.items(
         "list by both labels",
@@ -218,38 +219,39 @@ async fn immutable(
         all.replace("object", object).await?,
     )?;
     let changes = [
-        json!({"data": data}),
-        json!({"immutable": false}),
-        json!({"immutable": null}),
-        json!({"immutable": false, "data": data}),
+        ("the data", json!({"data": data})),
+        ("its immutability", json!({"immutable": false})),
+        ("its immutability to nothing", json!({"immutable": null})),
+        ("both", json!({"immutable": false, "data": data})),
     ];
-    for change in changes {
-        let answer = all
-            .patch("object", PatchKind::Merge, change.clone())
-            .await?;
-        cx.refused(
-            &format!(
-                "change of {:?}",
-                change
-                    .as_object()
-                    .map(|fields| fields.keys().cloned().collect::<Vec<_>>())
-            ),
-            422,
-            "Invalid",
-            &answer,
-        )?;
+    for (what, change) in changes {
+        let mut wanted = object.clone();
+        for (field, value) in change.as_object().into_iter().flatten() {
+            wanted[field] = value.clone();
+        }
+        let answers = [
+            all.replace("object", wanted).await?,
+            all.patch("object", PatchKind::Merge, change).await?,
+        ];
+        for answer in answers {
+            cx.refused(&format!("change of {what}"), 422, "Invalid", &answer)?;
+        }
         cx.expect_eq(
             "the object afterwards",
             object.clone(),
             read(cx, &all, "object").await?,
         )?;
     }
-    let patch = json!({"metadata": {"labels": {"label": "value"}}});
-    cx.status(
-        "change of a label",
-        200,
-        all.patch("object", PatchKind::Merge, patch.clone()).await?,
-    )?;
-    cx.contains("the label", &patch, &read(cx, &all, "object").await?)?;
+    for value in ["updated", "patched"] {
+        let patch = json!({"metadata": {"labels": {"label": value}}});
+        let answer = if value == "updated" {
+            object["metadata"]["labels"]["label"] = json!(value);
+            all.replace("object", object.clone()).await?
+        } else {
+            all.patch("object", PatchKind::Merge, patch.clone()).await?
+        };
+        cx.status("change of a label", 200, answer)?;
+        cx.contains("the label", &patch, &read(cx, &all, "object").await?)?;
+    }
     delete(cx, &all, "object").await
 }

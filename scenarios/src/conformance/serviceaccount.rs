@@ -8,7 +8,7 @@ use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::json;
 
 use super::kinds::{CONFIG_MAPS, SERVICE_ACCOUNTS};
-use super::steps::{create, read, update};
+use super::steps::{create, newer, read, update};
 
 const SERVED: &[Requirement] = &[Requirement::Resource("v1", "serviceaccounts")];
 
@@ -29,6 +29,8 @@ pub const CHECKS: &[Check] = &[
             mutant::DROPS_DELETED,
             mutant::WATCH_STALE_OBJECT,
             mutant::DELETE_COLLECTION_DELETES_NOTHING,
+            mutant::UID_CHANGES,
+            mutant::VERSION_CONSTANT,
         ],
         run: |cx| Box::pin(lifecycle(cx)),
         ..Check::BASE
@@ -89,61 +91,62 @@ async fn lifecycle(cx: &CheckContext) -> CheckResult {
     let selector = format!("static={mark}");
     let selected = [("labelSelector", selector.as_str())];
     let mut watch = cx.watch(&own, &selected).await?;
-    create(
+    let made = create(
         cx,
         &own,
         json!({"metadata": {"name": name, "labels": {"static": mark}}}),
     )
     .await?;
+    cx.expect_eq(
+        "uid",
+        made["metadata"]["uid"].clone(),
+        read(cx, &own, name).await?["metadata"]["uid"].clone(),
+    )?;
     watch.until("ADDED", name, &["DELETED"], |_| true).await?;
     // A controller may add a token Secret to the account in between: the patch must survive that.
     let patch = json!({"automountServiceAccountToken": false});
-    cx.status(
+    let patched = cx.status(
         "patch",
         200,
         own.patch(name, PatchKind::Strategic, patch.clone()).await?,
     )?;
+    newer(cx, "the patched account", &made, &patched)?;
     watch
         .until("MODIFIED", name, &["DELETED"], |object| {
             object["automountServiceAccountToken"] == false
         })
         .await?;
     cx.contains("the patched account", &patch, &read(cx, &own, name).await?)?;
-    cx.only(
-        "list in all namespaces",
-        &[name],
-        cx.everywhere(SERVICE_ACCOUNTS).list(&selected).await?,
-    )?;
-    cx.status(
-        "deletecollection",
-        200,
-        own.delete_collection(&selected).await?,
-    )?;
+    let listed = cx.everywhere(SERVICE_ACCOUNTS).list(&selected).await?;
+    let listed = cx.items("list in all namespaces", listed)?;
+    cx.expect_eq("accounts in the list", 1, listed.len())?;
+    let expected = json!({"metadata": {"name": name, "namespace": cx.namespace().await?}, "automountServiceAccountToken": false});
+    cx.contains("the account in the list", &expected, &listed[0])?;
+    // Without a selector: the namespace's own account goes as well, and a controller makes it anew.
+    cx.status("deletecollection", 200, own.delete_collection(&[]).await?)?;
     watch.until("DELETED", name, &["ADDED"], |_| true).await?;
     cx.gone(&own, name).await
 }
 
 async fn updated(cx: &CheckContext) -> CheckResult {
     let own = cx.collection(SERVICE_ACCOUNTS).await?;
-    create(
-        cx,
-        &own,
-        json!({"metadata": {"name": "account"}, "automountServiceAccountToken": false}),
-    )
-    .await?;
-    cx.expect_eq(
-        "automount",
-        json!(false),
-        read(cx, &own, "account").await?["automountServiceAccountToken"].clone(),
-    )?;
-    update(cx, &own, "account", |object| {
+    let body = json!({"metadata": {"name": "account"}, "automountServiceAccountToken": false});
+    let made = create(cx, &own, body).await?;
+    let same = |what: &str, value: bool, object: &serde_json::Value| {
+        let seen = object["automountServiceAccountToken"].clone();
+        cx.expect_eq(what, json!(value), seen)
+    };
+    same("automount in the answer", false, &made)?;
+    same("automount", false, &read(cx, &own, "account").await?)?;
+    let answer = update(cx, &own, "account", |object| {
         object["automountServiceAccountToken"] = json!(true)
     })
     .await?;
-    cx.expect_eq(
-        "automount",
-        json!(true),
-        read(cx, &own, "account").await?["automountServiceAccountToken"].clone(),
+    same("automount in the answer to the update", true, &answer)?;
+    same(
+        "automount after the update",
+        true,
+        &read(cx, &own, "account").await?,
     )
 }
 
@@ -169,6 +172,14 @@ async fn token(cx: &CheckContext) -> CheckResult {
     let good = review(token.to_owned()).await?;
     let user = json!({"authenticated": true, "user": {"username": format!("system:serviceaccount:{namespace}:account"), "uid": made["metadata"]["uid"]}});
     cx.contains("the review", &user, &good["status"])?;
+    cx.expect(
+        "no error in the review",
+        good["status"]["error"]
+            .as_str()
+            .unwrap_or_default()
+            .is_empty(),
+        || good["status"].to_string(),
+    )?;
     // The signature's last character may hold spare bits; one in its middle does not.
     let at = token.len() - 20;
     let forged = format!(
@@ -212,16 +223,17 @@ async fn root_ca(cx: &CheckContext) -> CheckResult {
         }
     };
     let first = holds("kube-root-ca.crt in the new namespace", json!("")).await?;
-    cx.status("delete", 200, all.delete(NAME).await?)?;
+    let options = json!({"gracePeriodSeconds": 0});
+    cx.status("delete", 200, all.delete_with(NAME, options).await?)?;
     let second = holds(
         "kube-root-ca.crt again after its deletion",
         first["metadata"]["uid"].clone(),
     )
     .await?;
-    let wrong = update(cx, &all, NAME, |object| {
-        object["data"] = json!({"ca.crt": ""})
-    })
-    .await?;
+    // Without a resourceVersion: whatever is there is replaced.
+    let wrong = json!({"metadata": {"name": NAME}, "data": {"ca.crt": ""}});
+    let answer = all.replace(NAME, all.labelled(wrong)).await?;
+    let wrong = cx.status("update", 200, answer)?;
     cx.expect_eq(
         "the answer to the update",
         json!({"ca.crt": ""}),

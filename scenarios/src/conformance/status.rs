@@ -53,6 +53,18 @@ async fn walk(
         before["metadata"]["name"].as_str().unwrap_or_default(),
     )?;
 
+    let main = read(cx, all, name).await?;
+    for place in ["/apiVersion", "/kind", "/metadata/uid"] {
+        cx.expect_eq(
+            &format!("{place} in /status"),
+            cx.text("the object", &main, place)?,
+            before
+                .pointer(place)
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+        )?;
+    }
+
     patch["status"] = patched.clone();
     let answer = cx.status(
         "PATCH of /status",

@@ -105,6 +105,25 @@ pub(crate) async fn left(
     .await
 }
 
+/// The later of two states has the greater resourceVersion, as a number: since v1.35 clients may compare them so, and
+/// every datastore of older servers counts up too.
+pub(crate) fn newer(cx: &CheckContext, what: &str, before: &Value, after: &Value) -> CheckResult {
+    let number = |object: &Value| -> CheckResult<u64> {
+        let text = cx.text(what, object, "/metadata/resourceVersion")?;
+        text.parse().map_err(|_| {
+            CheckFault::Failed(format!(
+                "resourceVersion of {what}: expected a number; seen: {text:?}"
+            ))
+        })
+    };
+    let (before, after) = (number(before)?, number(after)?);
+    cx.expect(
+        &format!("{what} to have a resourceVersion above {before}"),
+        after > before,
+        || after.to_string(),
+    )
+}
+
 /// The pods of the check's own namespace, once it takes any: their admission needs the account `default`, which a
 /// controller makes in each new namespace.
 pub(crate) async fn pods(cx: &CheckContext) -> CheckResult<Collection> {
@@ -131,4 +150,23 @@ pub(crate) fn pod_spec() -> Value {
 /// A pod template whose pods carry the label `app`.
 pub(crate) fn template(app: &str) -> Value {
     json!({"metadata": {"labels": {"app": app}}, "spec": pod_spec()})
+}
+
+/// Waits until the object's controller has seen its newest generation: until then it may overwrite the status.
+pub(crate) async fn settled(cx: &CheckContext, collection: &Collection, name: &str) -> CheckResult {
+    let what = format!(
+        "the controller of {} to see its generation",
+        collection.item(name)
+    );
+    cx.wait(&what, || async {
+        let object = read(cx, collection, name).await?;
+        let (made, seen) = (
+            &object["metadata"]["generation"],
+            &object["status"]["observedGeneration"],
+        );
+        Ok(Seen::when(made.is_u64() && made == seen, || {
+            format!("{seen} of {made}")
+        }))
+    })
+    .await
 }

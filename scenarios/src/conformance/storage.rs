@@ -1,5 +1,6 @@
 //! Storage resources that need no volume.
 
+use harness::api::PatchKind;
 use harness::api::mutant::{Mutant, families as mutant};
 use harness::api::namespace::unique;
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::kinds::{CSI_DRIVERS, CSI_NODES, STORAGE_CLASSES, VOLUME_ATTACHMENTS};
 use super::status::bare_status_walk;
-use super::steps::create;
+use super::steps::{create, delete, left};
 use super::walk::{self, Walk, walk};
 
 const GROUP: &str = "storage.k8s.io/v1";
@@ -63,6 +64,8 @@ pub const CHECKS: &[Check] = &[
             mutant::STATUS_THROUGH_MAIN_RESOURCE,
             mutant::STATUS_MISSING,
             mutant::STALE_READ,
+            mutant::PATCH_NOT_APPLIED,
+            mutant::DELETE_IGNORED,
         ],
         run: |cx| Box::pin(attachment_status(cx)),
         ..Check::BASE
@@ -109,6 +112,24 @@ fn attachment(name: &str) -> Value {
 async fn attachment_status(cx: &CheckContext) -> CheckResult {
     let (all, name) = (cx.collection(VOLUME_ATTACHMENTS).await?, unique("attach"));
     create(cx, &all, attachment(&name)).await?;
-    let with = |value: &str| json!({"attached": true, "attachmentMetadata": {"key": value}});
-    bare_status_walk(cx, &all, &name, with("patched"), with("updated")).await
+    let label = json!({"metadata": {"labels": {"attach": name}}});
+    let answer = all.patch(&name, PatchKind::Merge, label.clone()).await?;
+    let answer = cx.status("patch of a label", 200, answer)?;
+    cx.contains("the patched attachment", &label, &answer)?;
+    let before = all.get(&format!("{name}/status")).await?;
+    let before = cx.status("GET of /status", 200, before)?;
+    let detached = json!({"attached": false});
+    cx.contains("the status at first", &detached, &before["status"])?;
+    let with = |attached: bool, value: &str| json!({"attached": attached, "attachmentMetadata": {"key": value}});
+    bare_status_walk(
+        cx,
+        &all,
+        &name,
+        with(true, "patched"),
+        with(false, "updated"),
+    )
+    .await?;
+
+    delete(cx, &all, &name).await?;
+    left(cx, &all, &format!("attach={name}"), &[]).await
 }

@@ -8,7 +8,8 @@ use harness::api::{Collection, PatchKind, Resource};
 use harness::check::{CheckContext, CheckFault, CheckResult, Watching};
 use serde_json::{Value, json};
 
-use super::steps::{create, delete, left, read, update};
+use super::labels::relabelled;
+use super::steps::{create, delete, left, newer, read, update};
 
 /// Controllers settle: more changes than these between two of the walk's own are a server that never does.
 const OTHERS_WRITE_AT_MOST: usize = 60;
@@ -36,6 +37,7 @@ pub(crate) const KILLS: &[Mutant] = &[
     mutant::DROPS_DELETED,
     mutant::WATCH_IGNORES_SELECTOR,
     mutant::WATCH_STALE_OBJECT,
+    mutant::VERSION_CONSTANT,
 ];
 
 /// A resource to walk over.
@@ -132,12 +134,13 @@ pub(crate) async fn walk_over(cx: &CheckContext, subject: &Subject) -> CheckResu
             .await?,
     )?;
 
-    let mut watch = cx
-        .watch(
-            &all,
-            &[("labelSelector", &selector), ("resourceVersion", &version)],
-        )
-        .await?;
+    let since = [
+        ("labelSelector", selector.as_str()),
+        ("resourceVersion", &version),
+    ];
+    let mut watch = cx.watch(&all, &since).await?;
+    // Where the resource has namespaces, this is the watch of all of them.
+    let mut everywhere = cx.watch(&cx.everywhere(subject.resource), &since).await?;
     // A change of the one with another label comes first, so that a watch which ignores its selector shows it.
     let aside = all
         .patch(
@@ -147,7 +150,8 @@ pub(crate) async fn walk_over(cx: &CheckContext, subject: &Subject) -> CheckResu
         )
         .await?;
     cx.status("patch of the one with another label", 200, aside)?;
-    changed(cx, &all, subject, &mut watch).await?;
+    changed(cx, &all, subject, [&mut watch, &mut everywhere]).await?;
+    relabelled(cx, &all, second, &selector).await?;
 
     delete(cx, &all, first).await?;
     watch.until("DELETED", first, &["ADDED"], |_| true).await?;
@@ -169,9 +173,10 @@ async fn changed(
     cx: &CheckContext,
     all: &Collection,
     subject: &Subject,
-    watch: &mut Watching<'_>,
+    watches: [&mut Watching<'_>; 2],
 ) -> CheckResult {
     let name = subject.names[0].as_str();
+    let before = read(cx, all, name).await?;
     let patched = json!({"metadata": {"annotations": {"patched": "true"}}});
     let patch = cx.status(
         "patch",
@@ -179,6 +184,7 @@ async fn changed(
         all.patch(name, PatchKind::Merge, patched.clone()).await?,
     )?;
     cx.contains("the patched object", &patched, &patch)?;
+    newer(cx, "the patched object", &before, &patch)?;
     let stored = read(cx, all, name).await?;
     cx.contains("the object read after the patch", &patched, &stored)?;
 
@@ -192,21 +198,25 @@ async fn changed(
         cx.status("update", 200, all.replace(name, wanted).await?)?
     };
     cx.contains("the updated object", &updated, &answer)?;
+    newer(cx, "the updated object", &patch, &answer)?;
     cx.contains(
         "the object read after the update",
         &updated,
         &read(cx, all, name).await?,
     )?;
 
-    let event = modified(cx, subject, watch, &patch).await?;
-    cx.contains("the patch in the watch", &patched, &event)?;
-    cx.expect(
-        "the patch to come before the update",
-        event["metadata"]["annotations"]["updated"].is_null(),
-        || event.to_string(),
-    )?;
-    let event = modified(cx, subject, watch, &answer).await?;
-    cx.contains("the update in the watch", &updated, &event)
+    for watch in watches {
+        let event = modified(cx, subject, watch, &patch).await?;
+        cx.contains("the patch in the watch", &patched, &event)?;
+        cx.expect(
+            "the patch to come before the update",
+            event["metadata"]["annotations"]["updated"].is_null(),
+            || event.to_string(),
+        )?;
+        let event = modified(cx, subject, watch, &answer).await?;
+        cx.contains("the update in the watch", &updated, &event)?;
+    }
+    Ok(())
 }
 
 /// The event of a change of the first object, by the answer to it: the very next event where nobody else writes, else the
@@ -257,6 +267,11 @@ pub(crate) async fn discovered(cx: &CheckContext, resource: Resource) -> CheckRe
                 .into_iter()
                 .flatten()
                 .any(|version| version["groupVersion"] == resource.group_version);
+            cx.expect_eq(
+                "name of the group",
+                group,
+                view["name"].as_str().unwrap_or_default(),
+            )?;
             cx.expect(
                 &format!("{group} to list {}", resource.group_version),
                 found,

@@ -2,12 +2,12 @@
 
 use harness::api::deadline::Seen;
 use harness::api::mutant::{Mutant, families as mutant};
-use harness::api::{PatchKind, Resource};
+use harness::api::{Collection, PatchKind, Resource};
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
 use super::kinds::{DEPLOYMENTS, REPLICA_SETS, REPLICATION_CONTROLLERS, STATEFUL_SETS};
-use super::steps::{create, delete, read, template, update};
+use super::steps::{create, delete, pods, read, template, update};
 use super::walk::discovered;
 
 const SCALE: &[Mutant] = &[
@@ -101,7 +101,26 @@ fn stateful(replicas: u32) -> Value {
     spec
 }
 
-/// The pods stay pending for want of a node; one or two of them cost nothing.
+/// GET of `/scale`.
+async fn scale_of(cx: &CheckContext, all: &Collection) -> CheckResult<Value> {
+    cx.status("GET of /scale", 200, all.get("work/scale").await?)
+}
+
+/// PUT of `/scale` without a resourceVersion: whatever is there is replaced.
+async fn scale_to(cx: &CheckContext, all: &Collection, replicas: u32) -> CheckResult<Value> {
+    let mut scale = scale_of(cx, all).await?;
+    scale["spec"]["replicas"] = json!(replicas);
+    if let Some(metadata) = scale["metadata"].as_object_mut() {
+        metadata.remove("resourceVersion");
+    }
+    let answer = all.replace("work/scale", scale).await?;
+    let answer = cx.status("PUT of /scale", 200, answer)?;
+    let expected = json!({"spec": {"replicas": replicas}});
+    cx.contains("the answer to the PUT of /scale", &expected, &answer)?;
+    Ok(answer)
+}
+
+/// The pods stay pending for want of a node; a few of them cost nothing. Upstream has them run before it begins.
 async fn scale(cx: &CheckContext, resource: Resource, spec: fn(u32) -> Value) -> CheckResult {
     let all = cx.collection(resource).await?;
     let made = create(
@@ -110,8 +129,7 @@ async fn scale(cx: &CheckContext, resource: Resource, spec: fn(u32) -> Value) ->
         json!({"metadata": {"name": "work"}, "spec": spec(1)}),
     )
     .await?;
-    let read_scale = || async { cx.status("GET of /scale", 200, all.get("work/scale").await?) };
-    let first = read_scale().await?;
+    let first = scale_of(cx, &all).await?;
     let head = json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {"name": "work", "uid": made["metadata"]["uid"]}, "spec": {"replicas": 1}});
     cx.contains("the scale", &head, &first)?;
     cx.contains(
@@ -119,35 +137,49 @@ async fn scale(cx: &CheckContext, resource: Resource, spec: fn(u32) -> Value) ->
         &json!({"selector": "app=a"}),
         &first["status"],
     )?;
+    if cx
+        .offer()
+        .meets(Requirement::Behaviour("workload-controllers"))
+    {
+        cx.wait("status.replicas of the scale to be 1", || async {
+            let seen = scale_of(cx, &all).await?["status"]["replicas"].clone();
+            Ok(Seen::when(seen == 1, || seen.to_string()))
+        })
+        .await?;
+    }
 
-    update(cx, &all, "work/scale", |scale| {
-        scale["spec"]["replicas"] = json!(2)
-    })
-    .await?;
+    scale_to(cx, &all, 2).await?;
     cx.expect_eq(
         "replicas in the scale after the update",
         json!(2),
-        read_scale().await?["spec"]["replicas"].clone(),
+        scale_of(cx, &all).await?["spec"]["replicas"].clone(),
     )?;
     cx.expect_eq(
         "replicas after the update of the scale",
         json!(2),
         read(cx, &all, "work").await?["spec"]["replicas"].clone(),
     )?;
-    let patch = json!({"spec": {"replicas": 0}});
+    let kind = if cx.offer().meets(Requirement::Behaviour("strategic-merge")) {
+        PatchKind::Strategic
+    } else {
+        PatchKind::Merge
+    };
+    let patch = json!({"metadata": {}, "spec": {"replicas": 4}, "status": {"replicas": 0}});
     cx.status(
         "PATCH of /scale",
         200,
-        all.patch("work/scale", PatchKind::Merge, patch).await?,
+        all.patch("work/scale", kind, patch).await?,
     )?;
     cx.expect_eq(
         "replicas after the patch of the scale",
-        json!(0),
+        json!(4),
         read(cx, &all, "work").await?["spec"]["replicas"].clone(),
     )
 }
 
 async fn controller_scale(cx: &CheckContext) -> CheckResult {
+    // Until the namespace takes pods, the controller can make none.
+    pods(cx).await?;
     let all = cx.collection(REPLICATION_CONTROLLERS).await?;
     let spec = json!({"replicas": 1, "selector": {"app": "a"}, "template": template("a")});
     create(
@@ -158,22 +190,15 @@ async fn controller_scale(cx: &CheckContext) -> CheckResult {
     .await?;
     for wanted in [1, 2] {
         if wanted == 2 {
-            update(cx, &all, "work/scale", |scale| {
-                scale["spec"]["replicas"] = json!(2)
-            })
-            .await?;
+            scale_to(cx, &all, 2).await?;
         }
-        let scale = cx.status("GET of /scale", 200, all.get("work/scale").await?)?;
-        cx.expect_eq(
-            "replicas in the scale",
-            json!(wanted),
-            scale["spec"]["replicas"].clone(),
-        )?;
         cx.wait(&format!("status.replicas to be {wanted}"), || async {
             let seen = read(cx, &all, "work").await?["status"]["replicas"].clone();
             Ok(Seen::when(seen == json!(wanted), || seen.to_string()))
         })
         .await?;
+        let expected = json!({"spec": {"replicas": wanted}, "status": {"replicas": wanted}});
+        cx.contains("the scale", &expected, &scale_of(cx, &all).await?)?;
     }
     Ok(())
 }

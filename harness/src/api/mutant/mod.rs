@@ -4,7 +4,9 @@
 //! the lines of a watch; most are pure functions. To add one: a `const` in a family's file and its line in that
 //! file's `ALL`; a new family is a file, its `mod` line and its line in [`all`].
 
+mod admission;
 mod apply;
+mod controllers;
 mod discovery;
 mod layer;
 mod list;
@@ -29,7 +31,9 @@ pub(crate) use layer::{Layer, Lines};
 
 /// The families, to name them in a check's `kills`: `mutant::watch::DROPS_ADDED`.
 pub mod families {
+    pub use super::admission::*;
     pub use super::apply::*;
+    pub use super::controllers::*;
     pub use super::discovery::*;
     pub use super::list::*;
     pub use super::metadata::*;
@@ -125,7 +129,9 @@ impl Defect for Objects {
 #[must_use]
 pub fn all() -> Vec<Mutant> {
     [
+        admission::ALL,
         apply::ALL,
+        controllers::ALL,
         discovery::ALL,
         list::ALL,
         metadata::ALL,

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Answers, Mutant};
+use super::{Answers, Asks, Mutant};
 use crate::api::Response;
 
 /// All of this file.
-pub(super) const ALL: &[Mutant] = &[REVIEW_DENIES, REVIEW_ALLOWS];
+pub(super) const ALL: &[Mutant] = &[REVIEW_DENIES, REVIEW_ALLOWS, IMPERSONATION_IGNORED];
 
 /// Every review says no.
 pub const REVIEW_DENIES: Mutant = Mutant {
@@ -19,6 +19,18 @@ pub const REVIEW_ALLOWS: Mutant = Mutant {
     name: "review-allows",
     about: "Token and access reviews always say yes.",
     make: || Box::new(Answers(|_, response| verdict(response, true))),
+};
+/// A request runs with the rights of who sends it, not of whom it impersonates.
+pub const IMPERSONATION_IGNORED: Mutant = Mutant {
+    name: "impersonation-ignored",
+    about: "A request is decided by the rights of who sends it, not of whom it impersonates.",
+    make: || {
+        Box::new(Asks(|request| {
+            request
+                .headers
+                .retain(|(name, _)| !name.starts_with("Impersonate-"));
+        }))
+    },
 };
 
 fn verdict(response: &mut Response, yes: bool) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Asks, Defect, Mutant};
+use super::{Asks, Defect, Mutant, Objects};
 use crate::api::Request;
 
 /// All of this file.
@@ -18,6 +18,8 @@ pub(super) const ALL: &[Mutant] = &[
     WATCH_IGNORES_SELECTOR,
     WATCH_IGNORES_VERSION,
     WATCH_STALE_OBJECT,
+    BOOKMARKS_STALE,
+    INITIAL_EVENTS_NEVER_END,
 ];
 
 /// The first ADDED of each watch is lost.
@@ -117,6 +119,37 @@ pub const WATCH_STALE_OBJECT: Mutant = Mutant {
         Box::new(Stale {
             first: serde_json::Map::new(),
         })
+    },
+};
+
+/// A bookmark points back to before all that was shown.
+pub const BOOKMARKS_STALE: Mutant = Mutant {
+    name: "bookmarks-stale",
+    about: "A bookmark carries the version 1, whatever the watch has shown.",
+    make: || {
+        Box::new(Objects(|_, object| {
+            // Only a bookmark has a version and no name.
+            let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+            if let Some(metadata) = metadata
+                .filter(|fields| fields.len() <= 2 && !fields.contains_key("name"))
+                .filter(|fields| fields.contains_key("resourceVersion"))
+            {
+                metadata.insert("resourceVersion".to_owned(), json!("1"));
+            }
+        }))
+    },
+};
+/// The end of the initial events is not marked.
+pub const INITIAL_EVENTS_NEVER_END: Mutant = Mutant {
+    name: "initial-events-never-end",
+    about: "The bookmark after the initial events lacks the annotation that says so.",
+    make: || {
+        Box::new(Objects(|_, object| {
+            let annotations = object.pointer_mut("/metadata/annotations");
+            if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
+                annotations.remove("k8s.io/initial-events-end");
+            }
+        }))
     },
 };
 

@@ -17,6 +17,7 @@ use super::agents::AgentMember;
 use super::container::ServerImage;
 use super::routes::Nodes;
 use super::watch::LastSeen;
+use crate::callback::Place;
 use crate::cgroup::Cgroup;
 use crate::distribution::{Access, CommandLine};
 use crate::engine;
@@ -54,6 +55,8 @@ pub(super) struct About {
     pub network: String,
     /// On that network.
     pub address: Ipv4Addr,
+    /// This host's address on that network, or why it has none.
+    pub host: Result<Ipv4Addr, String>,
     pub access: Access,
     pub command: CommandLine,
     pub data_dir: PathBuf,
@@ -66,6 +69,10 @@ pub(super) struct About {
 impl Cluster for DockerCluster {
     fn access(&self) -> &Access {
         &self.about.access
+    }
+
+    fn callback_place(&self) -> Result<Place, String> {
+        self.about.host.clone().map(Place::same)
     }
 
     fn etcd_metrics(&self) -> Option<&str> {
@@ -146,7 +153,7 @@ impl Cluster for DockerCluster {
     }
 
     fn exec<'a>(&'a self, argv: &'a [&'a str]) -> BoxFuture<'a, anyhow::Result<ExecOutput>> {
-        engine::exec(&self.docker, self.container.id(), argv).boxed()
+        engine::exec(&self.docker, self.container.id(), argv, engine::EXEC_WITHIN).boxed()
     }
 
     fn destroy(self: Box<Self>) -> BoxFuture<'static, Vec<String>> {

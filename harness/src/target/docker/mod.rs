@@ -17,6 +17,7 @@ mod routes;
 mod start;
 mod watch;
 
+pub(in crate::target) use agents::{SERVER_NAME, pods, token};
 pub(in crate::target) use node::CNI;
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 //! loopback, where the bridge is in another network namespace (rootless engines) or on another kernel (Docker Desktop).
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
 use testcontainers::bollard::models::{ContainerInspectResponse, HostConfig, PortBinding};
@@ -9,6 +10,7 @@ use testcontainers::bollard::models::{ContainerInspectResponse, HostConfig, Port
 use crate::distribution::Access;
 use crate::distribution::k3s::API_PORT;
 use crate::engine::Engine;
+use crate::net::Subnet;
 
 /// How containers are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -27,6 +29,18 @@ impl Reach {
         } else {
             Self::Bridge
         })
+    }
+
+    /// This host's address on the containers' network: the bridge's own, where the bridge is here.
+    pub(super) fn host(self, subnet: Subnet) -> Result<Ipv4Addr, String> {
+        match self {
+            Self::Bridge => Ok(subnet.host()),
+            Self::Published => Err(
+                "the engine's bridge is in another network namespace or on another kernel than assay, so that a \
+                 container reaches no port of assay's"
+                    .to_owned(),
+            ),
+        }
     }
 }
 

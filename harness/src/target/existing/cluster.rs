@@ -10,6 +10,7 @@ use reports::event::BudgetEvidence;
 
 use super::{ExistingArgs, removal};
 use crate::api::Api;
+use crate::callback::{self, Place};
 use crate::cell::Cell;
 use crate::distribution::{Access, CommandLine};
 use crate::sampler::Sampler;
@@ -24,6 +25,7 @@ struct ExistingCluster {
     since: Instant,
     api: Api,
     remote: Result<Remote, String>,
+    place: Result<Place, String>,
     objects: Resource,
     scope: Scope,
 }
@@ -52,6 +54,8 @@ pub(super) async fn take(
         }
         (remote, _) => remote,
     };
+    let place = callback::toward_server(&file, args.context.as_deref(), None).await;
+    let place = place.map_err(|error| format!("{error:#}"));
     scope
         .enter(objects.clone())
         .context("failed to begin on the cluster")?;
@@ -70,6 +74,7 @@ pub(super) async fn take(
         since: Instant::now(),
         api,
         remote,
+        place,
         objects,
         scope: scope.clone(),
     }))
@@ -78,6 +83,11 @@ pub(super) async fn take(
 impl Cluster for ExistingCluster {
     fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// The address from which this host speaks to the cluster. Whether it is reached the other way round is tried.
+    fn callback_place(&self) -> Result<Place, String> {
+        self.place.clone()
     }
 
     fn etcd_metrics(&self) -> Option<&str> {

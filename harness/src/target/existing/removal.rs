@@ -109,10 +109,7 @@ pub(super) async fn remove_all(api: &Api) -> anyhow::Result<(usize, Vec<String>)
         let found = api.list(&collection, &[("labelSelector", &label)]).await?;
         // Served a moment ago and gone: a definition that went with its resource.
         if !found.is_success() && found.status != 404 {
-            unasked.push(format!(
-                "{collection} could not be asked ({})",
-                found.summary()
-            ));
+            unasked.push((collection.clone(), found.summary()));
         }
         for item in found.body["items"].as_array().into_iter().flatten() {
             let about = &item["metadata"];
@@ -141,7 +138,13 @@ pub(super) async fn remove_all(api: &Api) -> anyhow::Result<(usize, Vec<String>)
     }
     let paths = api.remove_made().await;
     let mut left = api.await_gone(paths, GONE_WITHIN).await;
-    left.extend(unasked);
+    // What could not be asked may have gone with what was removed: a resource with the definition that served it.
+    for (collection, why) in unasked {
+        let again = api.list(&collection, &[("labelSelector", &label)]).await?;
+        if !again.is_success() && again.status != 404 {
+            left.push(format!("{collection} could not be asked ({why})"));
+        }
+    }
     Ok((
         count,
         left.iter().map(|line| crate::text::tame(line)).collect(),

@@ -1,5 +1,6 @@
 //! A live native cluster: watched, measured, destroyed.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use super::holdings::Holdings;
 use super::launch::{Keeper, Started};
 use super::observe;
 use super::protocol::{Told, read};
+use crate::callback::Place;
 use crate::distribution::{Access, CommandLine};
 use crate::sampler::{self, Sampler};
 use crate::scope::start_ticks;
@@ -51,6 +53,7 @@ struct About {
     command: CommandLine,
     data_dir: std::path::PathBuf,
     etcd_metrics: Option<String>,
+    host: Ipv4Addr,
     log: std::path::PathBuf,
 }
 
@@ -93,6 +96,7 @@ impl NativeCluster {
                 command: started.command,
                 data_dir: started.data_dir,
                 etcd_metrics: started.etcd_metrics,
+                host: started.host,
                 log: started.log,
             },
             stdin,
@@ -133,6 +137,10 @@ impl Cluster for NativeCluster {
 
     fn command(&self) -> &CommandLine {
         &self.about.command
+    }
+
+    fn callback_place(&self) -> Result<Place, String> {
+        Ok(Place::same(self.about.host))
     }
 
     fn etcd_metrics(&self) -> Option<&str> {

@@ -59,6 +59,8 @@ pub(super) struct Started {
     pub command: crate::distribution::CommandLine,
     pub data_dir: std::path::PathBuf,
     pub etcd_metrics: Option<String>,
+    /// This host's address as the server reaches it.
+    pub host: Ipv4Addr,
     pub log: std::path::PathBuf,
 }
 
@@ -95,6 +97,7 @@ async fn launch(
         data_dir: &data_dir,
         address,
         private_network: private,
+        node_address: None,
         token: None,
         binaries: &binaries,
     };
@@ -127,6 +130,7 @@ async fn launch(
         command,
         data_dir,
         etcd_metrics,
+        host: subnet.map_or(Ipv4Addr::LOCALHOST, Subnet::host),
         log,
     })
 }

@@ -10,10 +10,13 @@ use futures::future::BoxFuture;
 use reports::event::BudgetEvidence;
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
 
+use super::agents::AgentMachine;
 use super::evidence::Evidence;
+use super::lan::Lan;
 use super::life::{Constant, Life, fixed_draws, instructions};
 use super::provision::DATA_DIR;
 use super::saved::Order;
+use crate::callback::Place;
 use crate::cell::Cell;
 use crate::distribution::{Access, CommandLine};
 use crate::guest::{Control, Exec};
@@ -22,7 +25,8 @@ use crate::sampler::{EmulatorProcess, Sampler};
 use crate::target::common::told;
 use crate::target::native::Holdings;
 use crate::target::{
-    AvailableTwice, Boot, Cluster, Counted, ExecOutput, Exit, ProcessMemory, Restart, Restarted,
+    Agent, AvailableTwice, Boot, Cluster, Counted, ExecOutput, Exit, Link, ProcessMemory, Restart,
+    Restarted,
 };
 use crate::thrash::Thrash;
 
@@ -41,6 +45,9 @@ pub(super) struct Running {
     pub boot: Boot,
     /// That its state is to be saved once it is ready.
     pub order: Option<Order>,
+    pub agents: Vec<AgentMachine>,
+    /// The nodes' network, where there are agents.
+    pub lan: Option<Lan>,
     pub access: Access,
     pub etcd_metrics: Option<String>,
     pub command: CommandLine,
@@ -58,10 +65,14 @@ pub(super) struct QemuCluster {
     restored: bool,
     boot: Boot,
     order: Option<Order>,
+    agents: Vec<AgentMachine>,
+    lan: Option<Lan>,
     access: Access,
     etcd_metrics: Option<String>,
     command: CommandLine,
     log: PathBuf,
+    /// This host as the guest reaches it; a restart keeps it.
+    host: Result<Place, String>,
     size: Size,
     /// Thousandths of a CPU, where the server's cgroup holds it below what the machine has.
     part_of_a_cpu: Option<u64>,
@@ -74,6 +85,7 @@ pub(super) struct QemuCluster {
 impl QemuCluster {
     pub fn new(running: Running, holdings: Holdings, cell: &Cell) -> Self {
         Self {
+            host: running.life.machine.network().host(),
             size: running.life.machine.spec().size,
             started: Mutex::new(running.life.started),
             life: RwLock::new(Some(running.life)),
@@ -83,6 +95,8 @@ impl QemuCluster {
             restored: running.restored,
             boot: running.boot,
             order: running.order,
+            agents: running.agents,
+            lan: running.lan,
             access: running.access,
             etcd_metrics: running.etcd_metrics,
             command: running.command,
@@ -116,6 +130,10 @@ impl Cluster for QemuCluster {
         &self.access
     }
 
+    fn callback_place(&self) -> Result<Place, String> {
+        self.host.clone()
+    }
+
     fn etcd_metrics(&self) -> Option<&str> {
         self.etcd_metrics.as_deref()
     }
@@ -126,6 +144,21 @@ impl Cluster for QemuCluster {
 
     fn facts(&self) -> Vec<(String, String)> {
         self.facts.clone()
+    }
+
+    fn agents(&self) -> Vec<Agent> {
+        self.agents.iter().map(AgentMachine::told).collect()
+    }
+
+    fn set_link<'a>(&'a self, agent: &'a str, link: Link) -> BoxFuture<'a, anyhow::Result<()>> {
+        async move {
+            let mut agents = self.agents.iter();
+            let found = agents.find(|one| one.name() == agent);
+            let found = found.with_context(|| format!("failed to find an agent {agent}"))?;
+            let lan = self.lan.as_ref().context("the cell has no agents")?;
+            found.set_link(lan, link).await
+        }
+        .boxed()
     }
 
     fn disk_usage<'a>(
@@ -312,6 +345,10 @@ impl Cluster for QemuCluster {
         async move {
             let this = *self;
             let mut stayed = Vec::new();
+            // The agents first: each would only complain of a server that is gone.
+            for agent in this.agents {
+                stayed.extend(agent.end().await);
+            }
             if let Some(life) = this.life.into_inner() {
                 life.watcher.abort();
                 // A silent guest keeps its last lines.

@@ -1,0 +1,154 @@
+//! Defects of what controllers do: schedules, scopes of quotas, conditions.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{Asks, Defect, Mutant, Objects};
+use crate::api::{Request, Response};
+
+/// All of this file.
+pub(super) const ALL: &[Mutant] = &[
+    SUSPENSION_IGNORED,
+    CONCURRENCY_ALWAYS_ALLOWED,
+    CONCURRENCY_ALWAYS_FORBIDDEN,
+    QUOTA_SCOPES_IGNORED,
+    CONDITIONS_MISSING,
+    CONDITIONS_STAY,
+];
+
+/// What is suspended runs.
+pub const SUSPENSION_IGNORED: Mutant = Mutant {
+    name: "suspension-ignored",
+    about: "What is to be suspended runs all the same.",
+    make: || Box::new(Asks(|request| spec(request, "suspend", Some(json!(false))))),
+};
+/// Jobs of one CronJob overlap.
+pub const CONCURRENCY_ALWAYS_ALLOWED: Mutant = Mutant {
+    name: "concurrency-always-allowed",
+    about: "A CronJob's jobs overlap whatever its concurrency policy.",
+    make: || {
+        Box::new(Asks(|request| {
+            spec(request, "concurrencyPolicy", Some(json!("Allow")));
+        }))
+    },
+};
+/// Jobs of one CronJob never overlap.
+pub const CONCURRENCY_ALWAYS_FORBIDDEN: Mutant = Mutant {
+    name: "concurrency-always-forbidden",
+    about: "A CronJob starts no job while another is active, whatever its concurrency policy.",
+    make: || {
+        Box::new(Asks(|request| {
+            spec(request, "concurrencyPolicy", Some(json!("Forbid")));
+        }))
+    },
+};
+/// A quota counts what is outside of its scopes.
+pub const QUOTA_SCOPES_IGNORED: Mutant = Mutant {
+    name: "quota-scopes-ignored",
+    about: "A ResourceQuota counts what its scopes leave out.",
+    make: || Box::new(Asks(|request| spec(request, "scopes", None))),
+};
+/// Conditions are missing.
+pub const CONDITIONS_MISSING: Mutant = Mutant {
+    name: "conditions-missing",
+    about: "Objects are answered without the conditions of their status.",
+    make: || {
+        Box::new(Objects(|_, object| {
+            if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
+                status.remove("conditions");
+            }
+        }))
+    },
+};
+/// A condition that was once there is there for ever.
+pub const CONDITIONS_STAY: Mutant = Mutant {
+    name: "conditions-stay",
+    about: "A condition that an object once had is shown for ever.",
+    make: || Box::new(Stay::default()),
+};
+
+/// Sets or removes a field of a spec that is being written and has it.
+fn spec(request: &mut Request, field: &str, value: Option<Value>) {
+    let Some(spec) = request
+        .body
+        .as_mut()
+        .and_then(|body| body.get_mut("spec"))
+        .and_then(Value::as_object_mut)
+    else {
+        return;
+    };
+    match (spec.contains_key(field), value) {
+        (true, Some(value)) => _ = spec.insert(field.to_owned(), value),
+        (true, None) => _ = spec.remove(field),
+        (false, _) => {}
+    }
+}
+
+/// The conditions seen so far, by the object's uid and their type.
+#[derive(Default)]
+struct Stay {
+    seen: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+impl Defect for Stay {
+    fn response(&mut self, _: &Request, response: &mut Response) {
+        let mut body = response.body.clone();
+        let Some(uid) = body["metadata"]["uid"].as_str().map(str::to_owned) else {
+            return;
+        };
+        let known = self.seen.entry(uid).or_default();
+        for condition in body["status"]["conditions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            let kind = condition["type"].as_str().unwrap_or_default();
+            known.insert(kind.to_owned(), condition.clone());
+        }
+        if body["status"].is_object() && !known.is_empty() {
+            body["status"]["conditions"] = known.values().cloned().collect();
+            response.set_body(body);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Method;
+    use http::HeaderMap;
+
+    #[test]
+    fn only_what_is_written_is_rewritten() {
+        let sent = |body: Value| {
+            let mut request = Request::new(Method::POST, "/x").body(body);
+            (SUSPENSION_IGNORED.make)().request(&mut request);
+            (QUOTA_SCOPES_IGNORED.make)().request(&mut request);
+            request.body
+        };
+        assert_eq!(
+            sent(json!({"spec": {"suspend": true, "scopes": ["BestEffort"]}})),
+            Some(json!({"spec": {"suspend": false}}))
+        );
+        assert_eq!(
+            sent(json!({"spec": {"hard": {}}})),
+            Some(json!({"spec": {"hard": {}}}))
+        );
+    }
+
+    #[test]
+    fn a_condition_outlives_its_cause() {
+        let mut defect = (CONDITIONS_STAY.make)();
+        let mut answer = |conditions: Value| {
+            let body = json!({"metadata": {"uid": "u"}, "status": {"conditions": conditions}});
+            let mut response = Response::new(200, HeaderMap::new(), body.to_string().into_bytes());
+            defect.response(&Request::get("/x/a"), &mut response);
+            response.body["status"]["conditions"].clone()
+        };
+        let failed = json!([{"type": "ReplicaFailure", "status": "True"}]);
+        assert_eq!(answer(json!([])), json!([]));
+        assert_eq!(answer(failed.clone()), failed);
+        assert_eq!(answer(json!([])), failed);
+    }
+}
