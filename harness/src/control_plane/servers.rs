@@ -88,6 +88,8 @@ pub(super) fn kube_apiserver(args: &Args, pki: &Pki, port: u16) -> Server {
         ),
         ("service-account-key-file", pki.file("sa.pub")),
         ("service-account-signing-key-file", pki.file("sa.key")),
+        // Five by default: a check that awaits a compaction would wait for up to ten minutes.
+        ("etcd-compaction-interval", "1m".to_owned()),
         // Who may speak for others to an aggregated API server, and so that there can be one at all.
         (
             "requestheader-client-ca-file",
