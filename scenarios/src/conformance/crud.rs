@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::steps::{delete, left, read};
 use super::walk::{Subject, discovered, subresources, walk_over};
-use super::ways::{Way, write};
+use super::ways::{Way, holds, write};
 
 /// What the walk notices, whatever the resource.
 pub(crate) const KILLS: &[Mutant] = &[
@@ -316,26 +316,6 @@ async fn written(
     let event = seen.written("MODIFIED", &answer).await?;
     holds(cx, &what("the event of the status"), status, &event)?;
     Ok(stored)
-}
-
-/// The object's status has all of this; among its conditions may be others, which controllers set.
-fn holds(cx: &CheckContext, what: &str, status: &Value, object: &Value) -> CheckResult {
-    for (field, value) in status.as_object().into_iter().flatten() {
-        let seen = &object["status"][field];
-        let Some(conditions) = value.as_array().filter(|_| field == "conditions") else {
-            cx.contains(what, value, seen)?;
-            continue;
-        };
-        for condition in conditions {
-            let same = seen
-                .as_array()
-                .into_iter()
-                .flatten()
-                .find(|other| other["type"] == condition["type"]);
-            cx.contains(what, condition, same.unwrap_or(&Value::Null))?;
-        }
-    }
-    Ok(())
 }
 
 /// The watch over all namespaces. Versions in it never fall.
