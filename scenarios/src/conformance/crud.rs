@@ -1,7 +1,6 @@
 //! The walk that upstream's own shared CRUD test makes since Kubernetes 1.35: everything of [`super::walk`], and then each way
 //! of writing an object (update and the four kinds of patch) and its `/status`, each on an object made anew under the
-//! same name, in view of a watch over all namespaces.
-//! Stricter than upstream, which compares names only: what was written must be answered, read back, found and seen.
+//! same name. Stricter than upstream, which compares names only: what was written is read back, found and watched.
 
 use harness::api::mutant::{Mutant, families as mutant};
 use harness::api::namespace::unique;
