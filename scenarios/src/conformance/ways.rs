@@ -90,6 +90,26 @@ fn operations(place: &str, part: &Value) -> Vec<Value> {
     }
 }
 
+/// The object's status has all of this; among its conditions may be others, which controllers set.
+pub(crate) fn holds(cx: &CheckContext, what: &str, status: &Value, object: &Value) -> CheckResult {
+    for (field, value) in status.as_object().into_iter().flatten() {
+        let seen = &object["status"][field];
+        let Some(conditions) = value.as_array().filter(|_| field == "conditions") else {
+            cx.contains(what, value, seen)?;
+            continue;
+        };
+        for condition in conditions {
+            let same = seen
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(|other| other["type"] == condition["type"]);
+            cx.contains(what, condition, same.unwrap_or(&Value::Null))?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
