@@ -35,6 +35,9 @@ step "mutants on the specimen"
 step "every suite on a real K3s, where there is one"
 bash ci/k3s.sh "$assay" "$scratch"
 
+step "every suite on the servers of Kubernetes, where they are"
+bash ci/kubernetes.sh "$assay" "$scratch"
+
 step "every suite on the specimen in containers, where there is an engine"
 start_engine
 if has_engine; then

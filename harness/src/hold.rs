@@ -70,7 +70,9 @@ pub(crate) async fn hold(
             value: share,
             labels: Default::default(),
             samples: None,
-            source: "its own CPU time over the guest's clock, a share of one CPU".into(),
+            source: "its own CPU time over the guest's clock, a share of one CPU; free running, the waits of a busy host \
+                     are in it"
+                .into(),
         }));
     }
     if let Some(seen) = cluster.available_twice().await {

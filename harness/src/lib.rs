@@ -32,9 +32,11 @@ pub mod ready;
 mod redact;
 pub mod run_dir;
 pub mod runner;
+
 pub mod sampler;
 pub mod scenario;
 pub mod scope;
+mod settle;
 pub mod specimen;
 pub mod suite;
 mod sys;

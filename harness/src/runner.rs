@@ -10,7 +10,6 @@ use reports::outcome::Outcome;
 
 use crate::cancel::Cancel;
 use crate::cell::{Cell, Shape};
-use crate::cold_start;
 use crate::distribution::ReadyWhen;
 use crate::drive::{Driven, drive};
 use crate::hold::{Held, hold};
@@ -21,11 +20,12 @@ use crate::ready::{self, Ready};
 use crate::sampler::{Driver, Rate};
 use crate::scenario::{Access, Phase, Tap};
 use crate::scope::Scope;
+use crate::settle::{Unsettled, settle};
 use crate::suite::Selection;
 use crate::target::{Cluster, ProvisionError, Target, Timing};
 use crate::text;
 use crate::thrash::Thrash;
-use crate::version::{self, UNKNOWN};
+use crate::version::UNKNOWN;
 use crate::watchdog;
 
 /// What all cells of a run share.
@@ -217,22 +217,16 @@ async fn serve(
         },
         ..ready
     };
-    match cluster.start_unseen() {
-        None => cold_start::record(cluster, sink, &ready, &boot.end()),
-        Some(why) => cold_start::skip(cluster, sink, &ready, why),
-    }
-    if let Err(error) = cluster.served().await {
-        sink.warn(format!("{error:#}"));
-    }
+    let unknown = settings.version == UNKNOWN;
+    let settled = settle(cluster, sink, &ready, boot, unknown, cancel).await;
     if let Some(sampler) = sampler {
         sampler.rate.set(Rate::SETTLED_HZ);
     }
-    if settings.version == UNKNOWN
-        && let Some(version) = version::told(&ready.access, cluster.access()).await
-    {
-        sink.emit(EventKind::VersionTold { version });
-    }
-    let driven = drive(settings, planned, cluster, &ready.access, sink, tap, cancel).await;
+    let driven = match settled {
+        Ok(()) => drive(settings, planned, cluster, &ready.access, sink, tap, cancel).await,
+        Err(Unsettled::Interrupted) => Driven::Interrupted,
+        Err(Unsettled::Died(exit)) => Driven::Died(exit),
+    };
     let mut thrashed = None;
     let (serving, restarts, result) = match driven {
         Driven::Done { outcome, reason } => {

@@ -1,12 +1,14 @@
 //! What a run leaves when it ends in any way: nothing, after a sweep; and nothing of anybody else's is touched.
 //!
 //! `ASSAY_KILLS` is the number of random kills (5), `ASSAY_SEED` their seed. `ASSAY_TEST_K3S=/path/to/k3s` with `--ignored` runs the
-//! same on a real K3s. Most need root, for cgroups and namespaces, and are ignored unless asked for.
+//! same on a real K3s, `ASSAY_TEST_KUBECONFIG` on a cluster that is there already. Most need root, for cgroups and namespaces, and are ignored unless asked for.
 
 #[path = "lifecycle/bystander.rs"]
 mod bystander;
 #[path = "lifecycle/existing.rs"]
 mod existing;
+#[path = "lifecycle/existing_kills.rs"]
+mod existing_kills;
 #[path = "lifecycle/held.rs"]
 mod held;
 #[path = "lifecycle/interrupt.rs"]
@@ -21,6 +23,8 @@ mod leftovers;
 mod limits;
 #[path = "lifecycle/pairs.rs"]
 mod pairs;
+#[path = "lifecycle/standing.rs"]
+mod standing;
 mod support;
 #[path = "lifecycle/unprivileged.rs"]
 mod unprivileged;

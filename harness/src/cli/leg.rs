@@ -229,7 +229,7 @@ fn offers_agents(
         Some(format!("{} has no agents", distribution.name()))
     } else if !target.has_agents() {
         Some(format!(
-            "the target {} makes no agents; choose --target docker",
+            "the target {} makes no agents; choose --target docker, or --target qemu --time free",
             target.name()
         ))
     } else {

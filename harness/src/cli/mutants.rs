@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// Where the cluster is made: native, docker, qemu, or existing for one that is there already.
     #[arg(long, default_value = "native")]
     target: String,
-    /// auto, k3s or reference; told by the cluster itself where it is there already.
+    /// auto, k3s, kubernetes or reference; told by the cluster itself where it is there already.
     #[arg(long)]
     distribution: Option<String>,
     /// Only checks whose id or title holds this text.

@@ -34,7 +34,7 @@ pub(super) struct Args {
     /// How much is run.
     #[arg(long, value_enum, default_value_t)]
     pub(super) profile: Profile,
-    /// auto, k3s, reference or etcd. auto is K3s where it can be had, else the built-in specimen.
+    /// auto, k3s, kubernetes, reference or etcd. auto is K3s where it can be had, else the built-in specimen.
     #[arg(long, default_value = "auto")]
     pub(super) distribution: String,
     /// sqlite, etcd, or both separated by a comma; all that the distribution has by default.
@@ -47,11 +47,11 @@ pub(super) struct Args {
     /// How much of Kubernetes the server runs.
     #[arg(long, value_enum, default_value_t)]
     pub(super) shape: Shape,
-    /// A variable for the server, such as GOGC=40; may be given again. It becomes part of the cell's name.
+    /// A variable for the server and its agents, such as GOGC=40; may be given again. It becomes part of the cell's name.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     pub(super) server_env: Vec<(String, String)>,
     /// How many agents join the server, each a further node with a budget like the server's; needs --shape node and a
-    /// target that can, such as docker. It becomes part of the cell's name.
+    /// target that can, docker or free-running qemu. It becomes part of the cell's name.
     #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=8))]
     pub(super) agents: u8,
     /// Only checks and scenarios whose id or title holds this text.

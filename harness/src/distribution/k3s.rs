@@ -67,6 +67,10 @@ impl Distribution for K3s {
             format!("{data}/kubeconfig.yaml"),
         ]);
         args.extend(["--tls-san".into(), spec.address.to_string()]);
+        if let Some(address) = spec.node_address {
+            // It is what the server tells agents to connect to from then on, too.
+            args.extend(["--node-ip".into(), address.to_string()]);
+        }
         if spec.datastore == Datastore::Etcd {
             // Exposed metrics are the only view of etcd's fsyncs; snapshots would write to disk at noon.
             args.extend(
@@ -108,10 +112,13 @@ impl Distribution for K3s {
             "--data-dir",
             &data,
         ];
+        let own = spec.address.map(|address| address.to_string());
+        let own = own.iter().flat_map(|address| ["--node-ip", address]);
+        let env = spec.env.iter().cloned();
         Some(CommandLine {
             program: spec.binaries.get("k3s").cloned().unwrap_or_default(),
-            args: args.map(str::to_owned).to_vec(),
-            env: vec![token(spec.token)],
+            args: args.into_iter().chain(own).map(str::to_owned).collect(),
+            env: env.chain([token(spec.token)]).collect(),
         })
     }
 
@@ -167,12 +174,15 @@ mod tests {
             data_dir: Path::new("/data"),
             address,
             private_network: true,
+            node_address: None,
             token: Some("secret"),
             binaries: &binaries,
         });
         let spec = AgentSpec {
             name: "agent-1",
+            env: &[("GOGC".to_owned(), "40".to_owned())],
             server: address,
+            address: Some(IpAddr::V4(Ipv4Addr::new(10, 61, 0, 2))),
             token: "secret",
             data_dir: Path::new("/agent"),
             binaries: &binaries,
@@ -180,7 +190,13 @@ mod tests {
         let agent = K3s.agent(&spec).unwrap();
         let secret = ("K3S_TOKEN".to_owned(), "secret".to_owned());
         assert!(server.env.contains(&secret) && agent.env.contains(&secret));
+        assert_eq!(server.env, agent.env);
         assert_eq!(server.env.len(), 2);
+        assert!(
+            agent
+                .args
+                .ends_with(&["--node-ip".to_owned(), "10.61.0.2".to_owned()])
+        );
         let words = [server.args, agent.args.clone()].concat().join(" ");
         assert!(!words.contains("secret"), "{words}");
         assert!(

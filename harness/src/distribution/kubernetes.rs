@@ -133,6 +133,7 @@ mod tests {
             data_dir: Path::new("/data"),
             address: IpAddr::V4(Ipv4Addr::new(198, 18, 0, 2)),
             private_network,
+            node_address: None,
             token: None,
             binaries: &BTreeMap::from(binaries),
         });

@@ -58,6 +58,8 @@ pub struct ServerSpec<'a> {
     pub address: IpAddr,
     /// Whether it has a network namespace of its own, so that every port is free.
     pub private_network: bool,
+    /// The address at which the cluster's other nodes reach it, where that is another one.
+    pub node_address: Option<IpAddr>,
     /// The secret by which agents may join; `None` where there are none.
     pub token: Option<&'a str>,
     /// Looks up a resolved binary by artifact name.
@@ -69,8 +71,12 @@ pub struct ServerSpec<'a> {
 pub struct AgentSpec<'a> {
     /// Its node's name.
     pub name: &'a str,
+    /// Variables to set besides the distribution's own: those of the server.
+    pub env: &'a [(String, String)],
     /// The server's address as agents see it.
     pub server: IpAddr,
+    /// Its own address as the other nodes see it; `None`: it finds it out, for it has one only.
+    pub address: Option<IpAddr>,
     /// The secret that the server was started with.
     pub token: &'a str,
     /// The agent's own data folder; exists and is empty but for images.

@@ -1,5 +1,7 @@
 //! Running a program in a container.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 use futures::TryStreamExt;
 use testcontainers::bollard::Docker;
@@ -12,11 +14,29 @@ use crate::target::ExecOutput;
 /// What a program may print that is kept, for each of its outputs.
 const CAP: usize = 1 << 20;
 
+/// How long a program may run. What is asked of a container takes seconds, also in a throttled one.
+pub const EXEC_WITHIN: Duration = Duration::from_secs(120);
+
 /// Runs a program in a running container, to its end.
 ///
 /// # Errors
-/// When it cannot be started, or the engine stops telling.
-pub async fn exec(docker: &Docker, container: &str, argv: &[&str]) -> Result<ExecOutput> {
+/// When it cannot be started, the engine stops telling, or it does not end in time; an engine has no way to end it
+/// then, and it ends with its container.
+pub async fn exec(
+    docker: &Docker,
+    container: &str,
+    argv: &[&str],
+    within: Duration,
+) -> Result<ExecOutput> {
+    tokio::time::timeout(within, to_its_end(docker, container, argv))
+        .await
+        .with_context(|| {
+            let words = argv.join(" ");
+            format!("failed to run {words} in the container: it did not end within {within:?}")
+        })?
+}
+
+async fn to_its_end(docker: &Docker, container: &str, argv: &[&str]) -> Result<ExecOutput> {
     let what = argv.first().copied().unwrap_or("nothing");
     let config = ExecConfig {
         cmd: Some(argv.iter().map(ToString::to_string).collect()),

@@ -6,15 +6,11 @@ use std::io::{BufReader, BufWriter};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
-use futures::{StreamExt, TryStreamExt, stream};
-use testcontainers::bollard::body_try_stream;
-use testcontainers::bollard::query_parameters::ImportImageOptions;
-use tokio::io::AsyncReadExt;
+use anyhow::{Context, Result, ensure};
 
 use super::archive::{self, ImageConfig};
 use super::tar::Tar;
-use super::{Engine, Held, LABEL, userland};
+use super::{Engine, Held, LABEL, upload, userland};
 
 /// What goes into an image: files by their path in it, relative.
 #[derive(Debug, Clone, Default)]
@@ -153,17 +149,17 @@ fn relative(path: &Path) -> Result<String> {
         .with_context(|| format!("failed to name {} in an image", path.display()))
 }
 
-/// Packs an image and loads it into the engine; it must stand in the ledger already. `scratch` is a folder for the
-/// archive, which is gone afterwards. Returns the image's id.
+/// An image that is packed and not loaded yet.
+pub struct Packed {
+    id: String,
+    archive: PathBuf,
+}
+
+/// Packs an image. `scratch` is a folder for the archive, which goes when it is loaded.
 ///
 /// # Errors
-/// When a file cannot be read, the disk is full, or the engine refuses.
-pub async fn load(
-    engine: &Engine,
-    held: &Held,
-    content: Content,
-    scratch: &Path,
-) -> Result<String> {
+/// When a file cannot be read, or the disk is full.
+pub async fn pack(held: &Held, content: Content, scratch: &Path) -> Result<Packed> {
     let (layer, archive) = (scratch.join("layer.tar"), scratch.join("image.tar"));
     let config = ImageConfig {
         reference: held.name.clone(),
@@ -171,51 +167,33 @@ pub async fn load(
         entrypoint: Vec::new(),
         labels: vec![(LABEL.to_owned(), held.run.clone())],
     };
-    let packed = {
-        let (layer, archive) = (layer.clone(), archive.clone());
-        tokio::task::spawn_blocking(move || {
-            let packed = content
-                .write(&layer)
-                .and_then(|()| archive::write(&layer, &config, &archive));
-            // Half the disk that both take together.
-            let _ = std::fs::remove_file(&layer);
-            packed
-        })
+    let packing = tokio::task::spawn_blocking(move || {
+        let packed = content
+            .write(&layer)
+            .and_then(|()| archive::write(&layer, &config, &archive));
+        // Half the disk that both take together.
+        let _ = std::fs::remove_file(&layer);
+        if packed.is_err() {
+            let _ = std::fs::remove_file(&archive);
+        }
+        packed.map(|id| Packed { id, archive })
+    });
+    packing
         .await
         .context("failed to pack an image")?
-    };
-    let loaded = match packed {
-        Ok(id) => send(engine, &archive).await.map(|()| id),
-        Err(error) => Err(error),
-    };
-    let _ = std::fs::remove_file(&archive);
-    loaded.context("failed to make the container image")
+        .context("failed to make the container image")
 }
 
-async fn send(engine: &Engine, archive: &Path) -> Result<()> {
-    let file = tokio::fs::File::open(archive).await?;
-    let pieces = stream::try_unfold(file, |mut file| async move {
-        let mut piece = Vec::with_capacity(1 << 18);
-        file.read_buf(&mut piece).await?;
-        Ok::<_, std::io::Error>((!piece.is_empty()).then(|| (piece.into(), file)))
-    });
-    let mut told = engine
-        .docker
-        .import_image(ImportImageOptions::default(), body_try_stream(pieces), None)
-        .boxed();
-    while let Some(line) = told
-        .try_next()
+/// Loads an image into the engine; it must stand in the ledger already. Returns the image's id.
+///
+/// # Errors
+/// When the engine refuses.
+pub async fn load(engine: &Engine, held: &Held, packed: Packed) -> Result<String> {
+    let socket = engine.address.trim_start_matches("unix://");
+    upload::send(socket, &held.name, packed.archive)
         .await
-        .context("the engine refused it; look at the engine's log")?
-    {
-        if let Some(detail) = line.error_detail {
-            bail!(
-                "the engine refused it: {}",
-                crate::text::tame(&detail.message.unwrap_or_default())
-            );
-        }
-    }
-    Ok(())
+        .context("failed to make the container image")?;
+    Ok(packed.id)
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ mod pull;
 mod remove;
 pub mod tar;
 mod tools;
+mod ulimits;
+mod upload;
 mod userland;
 
 use std::fmt;
@@ -22,8 +24,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use connect::{Engine, NoEngine, address, look};
-pub use exec::exec;
-pub use image::{Content, architecture, load};
+pub use exec::{EXEC_WITHIN, exec};
+pub use image::{Content, Packed, architecture, load, pack};
 pub use log::follow;
 pub use network::make_network;
 pub use privilege::Privilege;
@@ -31,6 +33,7 @@ pub use pull::have;
 pub use remove::remove;
 pub use testcontainers::bollard;
 pub use tools::{Tool, find};
+pub use ulimits::ulimits;
 
 /// The label of everything that assay makes in an engine; its value is the run's id.
 pub const LABEL: &str = "dev.assay.run";

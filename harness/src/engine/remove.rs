@@ -9,12 +9,15 @@ use testcontainers::bollard::query_parameters::{
     RemoveImageOptionsBuilder,
 };
 
+use super::upload::{self, Load};
 use super::{Held, LABEL, What, look};
 
 /// How long the engine may take for one thing. A loaded board takes seconds.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
 /// Between two looks; only spares the CPU.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long an image may take to appear that a killed process has sent: its engine may still be at work on it.
+const LATE_IMAGE_WITHIN: Duration = Duration::from_secs(15);
 
 /// Removes something of assay's. `Ok(false)`: it was gone. Blocks, and must be allowed to.
 ///
@@ -39,6 +42,8 @@ pub fn remove(held: &Held) -> Result<bool, String> {
 
 async fn remove_now(held: &Held) -> Result<bool, String> {
     let again = "then run `assay sweep`";
+    let late = may_be_late(held)
+        .map_err(|reason| format!("{reason}; look at the engine's log, {again}"))?;
     let socket = look(&held.engine).map_err(|reason| format!("{reason}; {again}"))?;
     let docker = Docker::connect_with_unix(
         &socket.to_string_lossy(),
@@ -46,7 +51,7 @@ async fn remove_now(held: &Held) -> Result<bool, String> {
         testcontainers::bollard::API_DEFAULT_VERSION,
     )
     .map_err(|error| format!("failed to reach the engine at {} ({error})", held.engine))?;
-    tokio::time::timeout(GONE_WITHIN, until_gone(&docker, held))
+    tokio::time::timeout(GONE_WITHIN, until_gone(&docker, held, late))
         .await
         .map_err(|_| {
             format!(
@@ -56,8 +61,23 @@ async fn remove_now(held: &Held) -> Result<bool, String> {
         })?
 }
 
+/// How long something that is not there yet may still appear.
+fn may_be_late(held: &Held) -> Result<Duration, String> {
+    if held.what != What::Image {
+        return Ok(Duration::ZERO);
+    }
+    match upload::await_end(&held.name, GONE_WITHIN) {
+        Load::Ended => Ok(Duration::ZERO),
+        Load::Unknown => Ok(LATE_IMAGE_WITHIN),
+        Load::UnderWay => Err(format!(
+            "the engine at {} has been loading it for more than {GONE_WITHIN:?}",
+            held.engine
+        )),
+    }
+}
+
 /// An engine may be at work on it already ("removal in progress"), or a dying container may still hold its network.
-async fn until_gone(docker: &Docker, held: &Held) -> Result<bool, String> {
+async fn until_gone(docker: &Docker, held: &Held, late: Duration) -> Result<bool, String> {
     let began = Instant::now();
     let mut removed = false;
     loop {
@@ -65,7 +85,11 @@ async fn until_gone(docker: &Docker, held: &Held) -> Result<bool, String> {
             .await
             .map_err(|error| format!("failed to ask the engine at {} ({error})", held.engine))?
         else {
-            return Ok(removed);
+            if removed || began.elapsed() >= late {
+                return Ok(removed);
+            }
+            tokio::time::sleep(PAUSE).await;
+            continue;
         };
         if run != held.run {
             return Err(format!(

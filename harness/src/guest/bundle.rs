@@ -62,7 +62,7 @@ impl Bundle {
     /// Folders of the kernel's modules that the root disk has in full, for the kernel and modprobe to load from.
     pub(super) fn module_folders(self) -> &'static [&'static str] {
         match self {
-            Self::Base | Self::Etcd => &["kernel/drivers/block/zram/"],
+            Self::Base | Self::Etcd => &["kernel/drivers/block/zram/", "kernel/crypto/lzo"],
             Self::Node => &[
                 "kernel/net/netfilter/",
                 "kernel/net/ipv4/netfilter/",
@@ -76,6 +76,7 @@ impl Bundle {
                 "kernel/drivers/net/dummy",
                 "kernel/drivers/net/wireguard/",
                 "kernel/drivers/block/zram/",
+                "kernel/crypto/lzo",
                 "kernel/fs/overlayfs/",
             ],
         }

@@ -17,6 +17,9 @@ use crate::api::Api;
 
 /// The most that is kept of each of its two outputs, in bytes; the rest is read and thrown away.
 const OUTPUT_LIMIT: u64 = 1 << 20;
+/// Not even root can make a folder there, so that no cache is kept from one check to the next. (kubectl bears a home that
+/// does not exist, and none that is a file.)
+const NO_HOME: &str = "/proc/none";
 /// A started kubectl that outlives assay, killed half-way, ends by itself after that many seconds.
 const LONGEST_LIFE: &str = "120";
 
@@ -170,10 +173,7 @@ impl Launch<'_> {
             .arg(format!("--kubeconfig={}", self.kubeconfig.display()))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            // A K3s looks for one in the home folder unless this is set, whatever its arguments say.
-            .env("KUBECONFIG", self.kubeconfig)
-            // Not even root can make a folder there, so that no cache is kept from one check to the next.
-            .env("HOME", "/dev/null")
+            .env("HOME", NO_HOME)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -263,7 +263,7 @@ mod tests {
             .unwrap();
         assert_eq!(output.code, Some(7));
         assert_eq!(output.stdout, "hello");
-        assert_eq!(output.stderr, "/dev/null\n");
+        assert_eq!(output.stderr.trim(), NO_HOME);
     }
 
     #[tokio::test]

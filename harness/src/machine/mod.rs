@@ -4,6 +4,8 @@
 
 mod boot;
 pub mod command;
+#[cfg(test)]
+mod command_test;
 mod control;
 mod kvm;
 mod network;

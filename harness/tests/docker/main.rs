@@ -8,6 +8,8 @@ mod engine_death;
 mod life;
 mod probe;
 mod specimen;
+#[path = "../support/mod.rs"]
+mod support;
 mod sweeping;
 
 use std::process::ExitCode;

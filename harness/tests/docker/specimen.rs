@@ -1,8 +1,7 @@
 //! This very program as a distribution, and a run to keep it in.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use harness::cell::{Cell, Shape};
@@ -18,8 +17,8 @@ use harness::target::docker::DockerTarget;
 use harness::target::{Cluster, ProvisionError, Target};
 use reports::budget::Budget;
 
-/// No test may hang: generous, since it bounds and does not measure.
-pub const DEADLINE: Duration = Duration::from_secs(120);
+use crate::support;
+pub use crate::support::{DEADLINE, block_on, logged, until};
 
 /// This program with arguments. `{address}` and `{data}` are replaced.
 struct Probe {
@@ -153,13 +152,7 @@ impl Run {
     }
 
     pub fn nothing_stands(&self) -> Result<()> {
-        let standing = self.scope.standing();
-        ensure!(standing.is_empty(), "still in the ledger: {standing:?}");
-        ensure!(
-            std::fs::read_dir(self.scope.work())?.count() == 0,
-            "work folders stayed"
-        );
-        Ok(())
+        support::nothing_stands(&self.scope)
     }
 }
 
@@ -208,36 +201,4 @@ async fn is_there(docker: &Docker, held: &Held) -> bool {
         What::Network => docker.inspect_network(&held.name, None).await.is_ok(),
         What::Image => docker.inspect_image(&held.name).await.is_ok(),
     }
-}
-
-/// Waits until something holds. The pause only spares the CPU.
-pub async fn until<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> Result<T> {
-    let end = Instant::now() + DEADLINE;
-    loop {
-        if let Some(value) = holds() {
-            return Ok(value);
-        }
-        ensure!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// Waits until the log has a line that begins so; returns the rest of that line.
-pub async fn logged(log: &Path, begins: &str) -> Result<String> {
-    until(begins, || {
-        let text = std::fs::read_to_string(log).ok()?;
-        let (line, _) = text.split_once(begins)?.1.split_once('\n')?;
-        Some(line.to_owned())
-    })
-    .await
-    .with_context(|| format!("the log says: {:?}", std::fs::read_to_string(log)))
-}
-
-/// Runs a test's future to its end.
-pub fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?
-        .block_on(future)
 }

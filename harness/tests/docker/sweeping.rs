@@ -8,13 +8,18 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use harness::engine::{Held, LABEL, What, address};
 use harness::scope::{Resource, Scope, sweep};
+use harness::target::Target;
+use harness::target::docker::DockerTarget;
+use reports::budget::Budget;
 
-use crate::specimen::{all_gone, block_on, client};
+use crate::probe::SERVE;
+use crate::specimen::{Run, all_gone, block_on, client, until};
 use crate::{Outcome, Test};
 
 pub const TESTS: &[Test] = &[
     ("sweep/after_kill_9_nothing_is_left", killed),
     ("sweep/at_any_moment_of_provisioning", any_moment),
+    ("sweep/an_interrupted_load_leaves_no_image", interrupted),
     ("sweep/what_is_labelled_otherwise_stays", foreign),
     ("sweep/an_engine_that_is_gone_is_named", gone),
 ];
@@ -101,6 +106,48 @@ fn any_moment() -> Outcome {
         block_on(async { all_gone(&client(&address())?, &resources).await })
             .with_context(|| format!("killed after {after} ms"))?;
     }
+    Ok(())
+}
+
+/// A provisioning that is dropped while its image is being loaded, as Ctrl-C does: when its clean-up has ended, no image
+/// is on its way any more.
+fn interrupted() -> Outcome {
+    let mut cut = 0;
+    for after in [0, 20, 100, 400] {
+        block_on(async {
+            let run = Run::new()?;
+            let cell = run.cell(SERVE, Budget::edge())?;
+            let target = DockerTarget::default();
+            let loading = async {
+                until("the image to be in the ledger", || {
+                    let standing = run.scope.standing();
+                    let image = |held: &Resource| matches!(held, Resource::Engine(held) if held.what == What::Image);
+                    standing.iter().any(image).then_some(())
+                })
+                .await?;
+                // Any moment will do.
+                tokio::time::sleep(Duration::from_millis(after)).await;
+                anyhow::Ok(())
+            };
+            // A block of its own, so that the provisioning is dropped at its end.
+            let served = {
+                tokio::select! {
+                    cluster = target.provision(&cell, &run.scope) => Some(cluster?),
+                    waited = loading => { waited?; None }
+                }
+            };
+            let resources = listed(&run.state);
+            match served {
+                // The engine was faster.
+                Some(cluster) => drop(cluster.destroy().await),
+                None => cut += 1,
+            }
+            run.nothing_stands()?;
+            all_gone(&client(&address())?, &resources).await
+        })
+        .with_context(|| format!("interrupted after {after} ms"))?;
+    }
+    ensure!(cut > 0, "nothing was interrupted");
     Ok(())
 }
 

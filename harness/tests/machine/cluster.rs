@@ -34,7 +34,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// No step takes longer, also on a busy host.
-const DEADLINE: Duration = Duration::from_secs(240);
+pub const DEADLINE: Duration = Duration::from_secs(240);
 
 /// Why there is no guest to test with, if there is none. One that fails to build is no reason to ignore a test.
 pub fn lacking() -> Result<Option<String>> {
@@ -48,7 +48,7 @@ pub fn lacking() -> Result<Option<String>> {
     })
 }
 
-fn target() -> Result<QemuTarget> {
+pub fn target() -> Result<QemuTarget> {
     Ok(QemuTarget {
         name: "qemu",
         profile: Profile::find("aarch64-virt")?,

@@ -3,6 +3,7 @@
 //!
 //! This binary is its own helper: it serves the inner commands, and an owner of a machine that is there to be killed.
 
+mod agents;
 mod bare;
 mod cluster;
 mod life;
@@ -53,19 +54,23 @@ fn main() -> ExitCode {
         }
     };
     let emulator = harness::machine::find_emulator().is_ok();
-    let trials = [life::TESTS, sweeping::TESTS, cluster::TESTS, pair::TESTS]
-        .concat()
-        .into_iter()
-        .map(|(name, run)| {
-            Trial::test(name, move || {
-                run().map_err(|e| Failed::from(format!("{e:?}")))
-            })
-            .with_ignored_flag(
-                !emulator
-                    || (!tap && name.contains("tap"))
-                    || (!guest && name.starts_with("cluster/")),
-            )
+    let trials = [
+        life::TESTS,
+        sweeping::TESTS,
+        cluster::TESTS,
+        agents::TESTS,
+        pair::TESTS,
+    ]
+    .concat()
+    .into_iter()
+    .map(|(name, run)| {
+        Trial::test(name, move || {
+            run().map_err(|e| Failed::from(format!("{e:?}")))
         })
-        .collect();
+        .with_ignored_flag(
+            !emulator || (!tap && name.contains("tap")) || (!guest && name.starts_with("cluster/")),
+        )
+    })
+    .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -13,7 +13,10 @@ use harness::scope::Scope;
 use crate::bare::{DEADLINE, block_on, forwarded, spec, surroundings};
 use crate::{Outcome, Test};
 
-pub const TESTS: &[Test] = &[("cluster/two_guests_on_a_switch_that_cuts_and_delays", pair)];
+pub const TESTS: &[Test] = &[(
+    "cluster/two_guests_on_a_switch_that_cuts_delays_and_loses",
+    pair,
+)];
 
 const ADDRESSES: [[u8; 6]; 2] = [[2, 0, 0, 0, 7, 1], [2, 0, 0, 0, 7, 2]];
 
@@ -132,6 +135,17 @@ fn pair() -> Outcome {
         ensure!(
             least >= 200.0,
             "100 ms each way, and an answer after {least} ms"
+        );
+        let lossy = Link {
+            loss: 1.0,
+            ..Link::default()
+        };
+        switch.set(ADDRESSES[1], lossy);
+        ensure!(!one.hears(1).await?, "all is lost, and an answer comes");
+        ensure!(
+            switch.traffic().lost > 0,
+            "no frame was lost: {:?}",
+            switch.traffic()
         );
         let left = [one.machine.end().await, two.machine.end().await].concat();
         ensure!(left.is_empty(), "{left:?}");

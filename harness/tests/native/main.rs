@@ -4,10 +4,13 @@
 //! that is there to be killed.
 
 mod bad_input;
+mod kubernetes;
 mod life;
 mod observed;
 mod probe;
 mod specimen;
+#[path = "../support/mod.rs"]
+mod support;
 mod sweeping;
 
 use std::process::ExitCode;
@@ -33,11 +36,18 @@ fn main() -> ExitCode {
             "ignored: all but the observed cells need root, for cgroups and namespaces; run as root"
         );
     }
+    let servers = kubernetes::folder().is_some();
+    if !servers {
+        eprintln!(
+            "ignored: kubernetes needs etcd, kube-apiserver and kube-controller-manager; set KUBEBUILDER_ASSETS to their folder"
+        );
+    }
     let trials = [
         life::TESTS,
         bad_input::TESTS,
         sweeping::TESTS,
         observed::TESTS,
+        kubernetes::TESTS,
     ]
     .concat()
     .into_iter()
@@ -45,7 +55,10 @@ fn main() -> ExitCode {
         Trial::test(name, move || {
             run().map_err(|e| Failed::from(format!("{e:?}")))
         })
-        .with_ignored_flag(!root && !name.starts_with("observed/"))
+        .with_ignored_flag(
+            (!root && !name.starts_with("observed/"))
+                || (!servers && name.starts_with("kubernetes/")),
+        )
     })
     .collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

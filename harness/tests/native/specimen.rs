@@ -1,7 +1,6 @@
 //! A shell script as a distribution, and a run to keep it in.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use harness::cell::Cell;
@@ -13,8 +12,8 @@ use harness::target::native::NativeTarget;
 use harness::target::{Cluster, ProvisionError, Target};
 use reports::budget::Budget;
 
-/// No test may hang: generous, since it bounds and does not measure.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+use crate::support;
+pub use crate::support::{DEADLINE, block_on, until};
 
 /// A program with arguments as a distribution. `{self}`, `{address}` and `{data}` are replaced.
 pub struct Script {
@@ -134,13 +133,7 @@ impl Run {
     }
 
     pub fn nothing_stands(&self) -> Result<()> {
-        let standing = self.scope.standing();
-        ensure!(standing.is_empty(), "still in the ledger: {standing:?}");
-        ensure!(
-            std::fs::read_dir(self.scope.work())?.count() == 0,
-            "work folders stayed"
-        );
-        Ok(())
+        support::nothing_stands(&self.scope)
     }
 }
 
@@ -184,37 +177,9 @@ pub fn all_gone<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Result
     Ok(())
 }
 
-/// Waits until something holds. The pause only spares the CPU.
-pub async fn until<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> Result<T> {
-    let end = Instant::now() + DEADLINE;
-    loop {
-        if let Some(value) = holds() {
-            return Ok(value);
-        }
-        ensure!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// Waits until the log has a line that begins so; returns the rest of that line.
+/// Waits until the cluster's log has a line that begins so; returns the rest of that line.
 pub async fn logged(cluster: &dyn Cluster, begins: &str) -> Result<String> {
-    let log = cluster.log().to_owned();
-    let found = until(begins, || {
-        let text = std::fs::read_to_string(&log).ok()?;
-        let (line, _) = text.split_once(begins)?.1.split_once('\n')?;
-        Some(line.to_owned())
-    })
-    .await;
-    found.with_context(|| format!("the log says: {:?}", std::fs::read_to_string(&log)))
-}
-
-/// Runs a test's future to its end.
-pub fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?
-        .block_on(future)
+    support::logged(cluster.log(), begins).await
 }
 
 /// The address that a script was given, which its etcd URL names.

@@ -174,25 +174,26 @@ async fn force(cx: &CheckContext) -> CheckResult {
     cx.refused("an apply of what was taken", 409, "Conflict", &answer)
 }
 
+/// Each keeps a field of its own, so that neither applies an empty map: 1.21 leaves what is in a map that nobody fills.
 async fn shared(cx: &CheckContext) -> CheckResult {
     let all = cx.collection(CONFIG_MAPS).await?;
     let answer = apply(&all, cx, "one", json!({"a": "1", "b": "1"}), false).await?;
     cx.status("the first apply", 201, answer)?;
-    let answer = apply(&all, cx, "two", json!({"a": "1"}), false).await?;
+    let answer = apply(&all, cx, "two", json!({"a": "1", "c": "1"}), false).await?;
     cx.status("an apply of the same value", 200, answer)?;
-    let object = stored(cx, &all, json!({"a": "1", "b": "1"})).await?;
-    for (manager, fields) in [("one", &["a", "b"][..]), ("two", &["a"])] {
+    let object = stored(cx, &all, json!({"a": "1", "b": "1", "c": "1"})).await?;
+    for (manager, fields) in [("one", &["a", "b"]), ("two", &["a", "c"])] {
         owns(cx, &object, manager, "Apply", fields)?;
     }
-    // One gives up both; what two owns stays.
-    let answer = apply(&all, cx, "one", json!({}), false).await?;
-    cx.status("an apply without the fields", 200, answer)?;
-    stored(cx, &all, json!({"a": "1"})).await?;
-    let answer = apply(&all, cx, "two", json!({}), false).await?;
+    let answer = apply(&all, cx, "one", json!({"b": "1"}), false).await?;
+    cx.status("an apply without the shared field", 200, answer)?;
+    let object = stored(cx, &all, json!({"a": "1", "b": "1", "c": "1"})).await?;
+    owns(cx, &object, "one", "Apply", &["b"])?;
+    let answer = apply(&all, cx, "two", json!({"c": "1"}), false).await?;
     cx.status("the last owner's apply without it", 200, answer)?;
-    let object = read(cx, &all, NAME).await?;
-    let left = object["data"].as_object().map_or(0, serde_json::Map::len);
-    cx.expect_eq("fields left in data", 0, left)
+    stored(cx, &all, json!({"b": "1", "c": "1"}))
+        .await
+        .map(drop)
 }
 
 async fn updates(cx: &CheckContext) -> CheckResult {

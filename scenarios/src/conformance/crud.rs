@@ -42,6 +42,33 @@ pub(crate) const KILLS: &[Mutant] = &[
     mutant::WATCH_STALE_OBJECT,
 ];
 
+/// The same where controllers write too: of their changes and the walk's own, not every loss can be told.
+pub(crate) const KILLS_BESIDE_CONTROLLERS: &[Mutant] = &[
+    mutant::RESOURCES_MISSING,
+    mutant::VERBS_MISSING,
+    mutant::WRONG_KIND,
+    mutant::CREATE_NOT_STORED,
+    mutant::UPDATE_NOT_APPLIED,
+    mutant::STRATEGIC_PATCH_NOT_APPLIED,
+    mutant::MERGE_PATCH_NOT_APPLIED,
+    mutant::JSON_PATCH_NOT_APPLIED,
+    mutant::DELETE_IGNORED,
+    mutant::DELETE_COLLECTION_DELETES_NOTHING,
+    mutant::ERROR_BECOMES_SUCCESS,
+    mutant::LABEL_SELECTOR_IGNORED,
+    mutant::LIST_LOSES_ITEM,
+    mutant::LIST_REPEATS_ITEM,
+    mutant::UID_CHANGES,
+    mutant::LABELS_LOST,
+    mutant::STALE_READ,
+    mutant::VERSION_CONSTANT,
+    mutant::DROPS_ADDED,
+    mutant::NEVER_MODIFIED,
+    mutant::DROPS_DELETED,
+    mutant::WATCH_IGNORES_SELECTOR,
+    mutant::WATCH_STALE_OBJECT,
+];
+
 /// Changes by others that are tolerated between two of the walk's own.
 const OTHERS_WRITE_AT_MOST: usize = 60;
 
@@ -50,6 +77,8 @@ pub(crate) struct Crud {
     subject: Subject,
     /// Whether objects may be named by the server.
     generated: bool,
+    /// Whether a controller reconciles the objects: their status is written only once it has settled.
+    reconciled: bool,
     /// Whether one object is made for all ways, since deleting takes long by design.
     kept: bool,
     change: Value,
@@ -65,6 +94,7 @@ impl Crud {
             subject,
             generated: true,
             kept: false,
+            reconciled: false,
             change: json!({}),
             status: None,
         }
@@ -85,6 +115,12 @@ impl Crud {
     /// Of a resource whose deletion takes long by design: what is deleted is only seen marked for it.
     pub(crate) fn slow_to_delete(mut self) -> Self {
         self.kept = true;
+        self
+    }
+
+    /// Of a resource with a controller that tells in the status which generation it has seen.
+    pub(crate) fn reconciled(mut self) -> Self {
+        self.reconciled = true;
         self
     }
 
@@ -245,6 +281,9 @@ async fn written(
     let Some(mut status) = crud.status.clone() else {
         return Ok(stored);
     };
+    if crud.reconciled {
+        super::steps::settled(cx, all, name).await?;
+    }
     // No two writes the same, so that each shows.
     let conditions = status.get_mut("conditions").and_then(Value::as_array_mut);
     for condition in conditions.into_iter().flatten() {

@@ -127,3 +127,6 @@ pub(crate) const VOLUME_ATTRIBUTES_CLASSES: Resource = Resource::cluster(
 );
 pub(crate) const VOLUME_CLAIMS: Resource =
     Resource::namespaced("v1", "persistentvolumeclaims", "PersistentVolumeClaim");
+pub(crate) const CONTROLLER_REVISIONS: Resource =
+    Resource::namespaced("apps/v1", "controllerrevisions", "ControllerRevision");
+pub(crate) const DAEMON_SETS: Resource = Resource::namespaced("apps/v1", "daemonsets", "DaemonSet");

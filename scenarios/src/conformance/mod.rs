@@ -52,6 +52,7 @@ mod openapi;
 mod openapiv3;
 mod patch;
 mod pod;
+mod podapi;
 mod podquota;
 mod podtemplate;
 mod quota;
@@ -61,6 +62,7 @@ mod runtimeclass;
 mod secret;
 mod service;
 mod serviceaccount;
+mod sets;
 mod status;
 mod steps;
 mod storage;
@@ -90,6 +92,7 @@ pub const AREAS: &[Area] = &[
         name: "namespace",
         checks: namespace::CHECKS,
     },
+    // First, for a namespace under deletion waits its turn behind those of all checks that have ended by then.
     Area {
         name: "access",
         checks: access::CHECKS,
@@ -111,12 +114,20 @@ pub const AREAS: &[Area] = &[
         checks: bookmark::CHECKS,
     },
     Area {
+        name: "bookmark",
+        checks: bookmark::CHECKS,
+    },
+    Area {
         name: "certificates",
         checks: certificates::CHECKS,
     },
     Area {
         name: "configmap",
         checks: configmap::CHECKS,
+    },
+    Area {
+        name: "cronjob",
+        checks: cronjob::CHECKS,
     },
     Area {
         name: "cronjob",
@@ -137,6 +148,10 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "endpoints",
         checks: endpoints::CHECKS,
+    },
+    Area {
+        name: "escalation",
+        checks: escalation::CHECKS,
     },
     Area {
         name: "escalation",
@@ -199,6 +214,14 @@ pub const AREAS: &[Area] = &[
         checks: pod::CHECKS,
     },
     Area {
+        name: "podapi",
+        checks: podapi::CHECKS,
+    },
+    Area {
+        name: "podquota",
+        checks: podquota::CHECKS,
+    },
+    Area {
         name: "podquota",
         checks: podquota::CHECKS,
     },
@@ -209,6 +232,10 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "quota",
         checks: quota::CHECKS,
+    },
+    Area {
+        name: "replication",
+        checks: replication::CHECKS,
     },
     Area {
         name: "replication",
@@ -229,6 +256,10 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "serviceaccount",
         checks: serviceaccount::CHECKS,
+    },
+    Area {
+        name: "sets",
+        checks: sets::CHECKS,
     },
     Area {
         name: "storage",

@@ -1,11 +1,11 @@
 //! Nodes as API objects, and how many there are.
 
 use harness::api::deadline::Seen;
-use harness::api::mutant::{Mutant, families as mutant};
+use harness::api::mutant::families as mutant;
 use harness::check::{Check, CheckContext, CheckResult, Requirement, name};
 use serde_json::{Value, json};
 
-use super::crud::{Crud, crud};
+use super::crud::{self, Crud, crud};
 use super::kinds::NODES;
 
 const SERVED: Requirement = Requirement::Resource("v1", "nodes");
@@ -17,7 +17,7 @@ pub const CHECKS: &[Check] = &[
         title: "Nodes are discovered and serve every verb and every kind of patch.",
         official: &["[sig-node] Node Lifecycle should run through the lifecycle of a node"],
         requires: &[SERVED],
-        kills: NODE_KILLS,
+        kills: crud::KILLS_BESIDE_CONTROLLERS,
         serial: Some("DaemonSets, the scheduler and the node controllers act on every Node"),
         run: |cx| Box::pin(crud(cx, Crud::of(NODES, unschedulable()))),
         ..Check::BASE
@@ -35,26 +35,6 @@ pub const CHECKS: &[Check] = &[
         run: |cx| Box::pin(two(cx)),
         ..Check::BASE
     },
-];
-
-const NODE_KILLS: &[Mutant] = &[
-    mutant::RESOURCES_MISSING,
-    mutant::VERBS_MISSING,
-    mutant::CREATE_NOT_STORED,
-    mutant::UPDATE_NOT_APPLIED,
-    mutant::STRATEGIC_PATCH_NOT_APPLIED,
-    mutant::MERGE_PATCH_NOT_APPLIED,
-    mutant::JSON_PATCH_NOT_APPLIED,
-    mutant::DELETE_IGNORED,
-    mutant::DELETE_COLLECTION_DELETES_NOTHING,
-    mutant::LABEL_SELECTOR_IGNORED,
-    mutant::LIST_LOSES_ITEM,
-    mutant::UID_CHANGES,
-    mutant::LABELS_LOST,
-    mutant::VERSION_CONSTANT,
-    mutant::NEVER_MODIFIED,
-    mutant::DROPS_DELETED,
-    mutant::WATCH_IGNORES_SELECTOR,
 ];
 
 /// Nothing is scheduled to it, and it looks alive for as long as it is there.

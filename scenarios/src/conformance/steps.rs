@@ -151,3 +151,22 @@ pub(crate) fn pod_spec() -> Value {
 pub(crate) fn template(app: &str) -> Value {
     json!({"metadata": {"labels": {"app": app}}, "spec": pod_spec()})
 }
+
+/// Waits until the object's controller has seen its newest generation: until then it may overwrite the status.
+pub(crate) async fn settled(cx: &CheckContext, collection: &Collection, name: &str) -> CheckResult {
+    let what = format!(
+        "the controller of {} to see its generation",
+        collection.item(name)
+    );
+    cx.wait(&what, || async {
+        let object = read(cx, collection, name).await?;
+        let (made, seen) = (
+            &object["metadata"]["generation"],
+            &object["status"]["observedGeneration"],
+        );
+        Ok(Seen::when(made.is_u64() && made == seen, || {
+            format!("{seen} of {made}")
+        }))
+    })
+    .await
+}

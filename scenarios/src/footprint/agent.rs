@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 pub struct Agent;
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
-/// How long each step may take: its kubelet may be throttled.
+/// How long each step may take on this host: its kubelet may be throttled.
 const STEP_WITHIN: Duration = Duration::from_secs(120);
 
 impl Scenario for Agent {
@@ -78,28 +78,38 @@ async fn on(cx: &ScenarioContext<'_>, api: &Api, agent: &target::Agent) -> anyho
         );
     };
     let asked = Instant::now();
-    create(api, &name, &agent.name, &words).await?;
-    let pod = running(api, &name).await?;
+    create(cx, api, &name, &agent.name, &words).await?;
+    let pod = running(cx, api, &name).await?;
     measure("pod_on_agent_running", asked, &node);
     placed(&pod, agent)?;
     let asked = Instant::now();
-    let log = log(api, &name, &words).await?;
+    let log = log(cx, api, &name, &words).await?;
     let said = [node[0].clone(), ("log", log)];
     measure("pod_log_read", asked, &said);
-    gone(api, &name).await
+    gone(cx, api, &name).await
 }
 
 /// Creates the pod; an API server refuses pods until the namespace has its service account.
-async fn create(api: &Api, name: &str, node: &str, words: &str) -> anyhow::Result<()> {
+async fn create(
+    cx: &ScenarioContext<'_>,
+    api: &Api,
+    name: &str,
+    node: &str,
+    words: &str,
+) -> anyhow::Result<()> {
     let body = pod(name, node, words, api.run());
-    let made = wait_for("the pod to be accepted", STEP_WITHIN, || async {
-        let made = api
-            .send(Request::new(Method::POST, PODS).body(body.clone()))
-            .await?;
-        Ok(Seen::when(matches!(made.status, 201 | 409), || {
-            made.summary()
-        }))
-    });
+    let made = wait_for(
+        "the pod to be accepted",
+        STEP_WITHIN * cx.patience,
+        || async {
+            let made = api
+                .send(Request::new(Method::POST, PODS).body(body.clone()))
+                .await?;
+            Ok(Seen::when(matches!(made.status, 201 | 409), || {
+                made.summary()
+            }))
+        },
+    );
     made.await.map_err(late)
 }
 
@@ -121,9 +131,9 @@ fn pod(name: &str, node: &str, words: &str, run: &str) -> Value {
     })
 }
 
-async fn running(api: &Api, name: &str) -> anyhow::Result<Value> {
+async fn running(cx: &ScenarioContext<'_>, api: &Api, name: &str) -> anyhow::Result<Value> {
     let path = format!("{PODS}/{name}");
-    let ran = wait_for("the pod to run", STEP_WITHIN, || async {
+    let ran = wait_for("the pod to run", STEP_WITHIN * cx.patience, || async {
         let found = api.send(Request::get(path.as_str())).await?;
         Ok(if found.body["status"]["phase"] == "Running" {
             Seen::Done(found.body)
@@ -152,11 +162,16 @@ fn placed(pod: &Value, agent: &target::Agent) -> anyhow::Result<()> {
 }
 
 /// The log's last line, once both lines are there.
-async fn log(api: &Api, name: &str, words: &str) -> anyhow::Result<String> {
+async fn log(
+    cx: &ScenarioContext<'_>,
+    api: &Api,
+    name: &str,
+    words: &str,
+) -> anyhow::Result<String> {
     let path = format!("{PODS}/{name}/log");
     let read = wait_for(
         "the pod's log to have its two lines",
-        STEP_WITHIN,
+        STEP_WITHIN * cx.patience,
         || async {
             let request = Request::get(path.as_str()).accept("application/json, */*");
             let answer = api.send(request).await?;
@@ -178,9 +193,9 @@ fn last_of_two<'a>(log: &'a str, words: &str) -> Option<&'a str> {
     (first == words && last.starts_with("on ")).then_some(last)
 }
 
-async fn gone(api: &Api, name: &str) -> anyhow::Result<()> {
+async fn gone(cx: &ScenarioContext<'_>, api: &Api, name: &str) -> anyhow::Result<()> {
     let path = format!("{PODS}/{name}");
-    let ended = wait_for("the pod to be gone", STEP_WITHIN, || async {
+    let ended = wait_for("the pod to be gone", STEP_WITHIN * cx.patience, || async {
         let answer = api
             .send(Request::new(Method::DELETE, path.as_str()))
             .await?;

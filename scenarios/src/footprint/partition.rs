@@ -20,7 +20,7 @@ use serde_json::Value;
 /// See the module.
 pub struct Partition;
 
-/// How long the cluster may take to notice either.
+/// How long the cluster may take to notice either, on this host.
 const NOTICED_WITHIN: Duration = Duration::from_secs(180);
 
 impl Scenario for Partition {
@@ -54,11 +54,11 @@ impl Scenario for Partition {
                 cx.measure(name, Unit::Milliseconds, took, &node, source);
             };
             // Without this, a node that was lost all along would pass.
-            condition(api, &agent.name, "True").await?;
+            condition(cx, api, &agent.name, "True").await?;
             let phase = cx.phase("cut");
             let cut = Instant::now();
             cx.cluster.set_link(&agent.name, Link::Down).await?;
-            let lost = condition(api, &agent.name, "Unknown").await;
+            let lost = condition(cx, api, &agent.name, "Unknown").await;
             if lost.is_ok() {
                 measure("cut_to_lost", cut);
             }
@@ -68,7 +68,7 @@ impl Scenario for Partition {
             // Also where the cluster noticed nothing: what comes next needs the agent.
             cx.cluster.set_link(&agent.name, Link::Up).await?;
             lost?;
-            condition(api, &agent.name, "True").await?;
+            condition(cx, api, &agent.name, "True").await?;
             measure("mended_to_ready", mended);
             drop(phase);
             let agents = cx.cluster.agents();
@@ -81,10 +81,15 @@ impl Scenario for Partition {
 }
 
 /// Waits until the node's condition Ready has this status.
-async fn condition(api: &Api, node: &str, wanted: &str) -> anyhow::Result<()> {
+async fn condition(
+    cx: &ScenarioContext<'_>,
+    api: &Api,
+    node: &str,
+    wanted: &str,
+) -> anyhow::Result<()> {
     let path = format!("/api/v1/nodes/{node}");
     let what = format!("the node {node} to be Ready: {wanted}");
-    let seen = wait_for(&what, NOTICED_WITHIN, || async {
+    let seen = wait_for(&what, NOTICED_WITHIN * cx.patience, || async {
         let answer = api.send(Request::get(path.as_str())).await?;
         let ready = ready(&answer.body);
         Ok(Seen::when(ready == Some(wanted), || match ready {

@@ -43,7 +43,10 @@ fn unknown_names_are_told_with_the_known_ones() {
     );
     refused(
         &["suite", "all", "--distribution", "k8s"],
-        &["no distribution \"k8s\"", "auto, k3s, reference, etcd"],
+        &[
+            "no distribution \"k8s\"",
+            "auto, k3s, kubernetes, reference, etcd",
+        ],
     );
     refused(
         &with(&["--datastore", "mysql"]),

@@ -1,88 +1,13 @@
 //! A cluster that was there already: tested, left as it was, and refused when people seem to use it.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 
+use harness::api::Collection;
 use harness::api::namespace::NAMESPACES;
-use harness::api::{Api, Collection, RUN_LABEL, client};
 use serde_json::json;
 
-use crate::support::{Sandbox, binary, until};
-
-/// A specimen that nobody's run provisioned.
-struct Standing {
-    child: Child,
-    kubeconfig: PathBuf,
-}
-
-impl Drop for Standing {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Standing {
-    fn new(sandbox: &Sandbox) -> Self {
-        let data = sandbox.path("standing");
-        std::fs::create_dir(&data).unwrap();
-        let child = Command::new(binary())
-            .args(["__specimen", "--listen", "127.0.0.1:0"])
-            .args(["--advertise", "127.0.0.1", "--data-dir"])
-            .arg(&data)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the specimen");
-        let standing = Self {
-            child,
-            kubeconfig: data.join("kubeconfig"),
-        };
-        until("the specimen writes its kubeconfig", || {
-            standing.kubeconfig.exists().then_some(())
-        });
-        standing
-    }
-
-    fn args(&self, sandbox: &Sandbox, more: &[&str]) -> Vec<String> {
-        let file = self.kubeconfig.display().to_string();
-        let out = sandbox.out().display().to_string();
-        let words = [
-            "suite",
-            "conformance",
-            "--target",
-            "existing",
-            "--hold",
-            "1",
-        ];
-        let rest = ["--kubeconfig", &file, "--out", &out];
-        let all = words.iter().chain(&rest).chain(more);
-        all.map(ToString::to_string).collect()
-    }
-
-    /// Does something in the cluster.
-    fn with<T>(&self, work: impl AsyncFnOnce(Api) -> T) -> T {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async {
-            let client = client(&self.kubeconfig, None, None).await.unwrap();
-            work(Api::new(client, "bystander")).await
-        })
-    }
-
-    /// The namespaces that carry any run's label.
-    fn of_runs(&self) -> Vec<String> {
-        self.with(async |api| {
-            let query = [("labelSelector", RUN_LABEL)];
-            let list = api.list("/api/v1/namespaces", &query).await.unwrap();
-            let items = list.body["items"].as_array().expect("a list").clone();
-            items
-                .iter()
-                .map(|item| item["metadata"]["name"].to_string())
-                .collect()
-        })
-    }
-}
+use crate::standing::Standing;
+use crate::support::{Sandbox, until};
 
 fn words(args: &[String]) -> Vec<&str> {
     args.iter().map(String::as_str).collect()
@@ -92,7 +17,7 @@ fn words(args: &[String]) -> Vec<&str> {
 fn it_is_tested_and_left_as_it_was() {
     let sandbox = Sandbox::new();
     let standing = Standing::new(&sandbox);
-    let args = standing.args(&sandbox, &["--filter", "configmap"]);
+    let args = standing.args(&sandbox, &["--hold", "1", "--filter", "configmap"]);
     let ended = sandbox.run(&words(&args));
     let summary = &ended.expect(0).stdout;
     assert!(summary.contains("existing-kubernetes-unknown"), "{summary}");
@@ -104,7 +29,7 @@ fn it_is_tested_and_left_as_it_was() {
 fn what_a_killed_run_made_in_it_is_swept() {
     let sandbox = Sandbox::new();
     let standing = Standing::new(&sandbox);
-    let args = standing.args(&sandbox, &[]);
+    let args = standing.args(&sandbox, &["--hold", "1"]);
     let mut running = sandbox.start(sandbox.command(&words(&args)));
     until("the run makes a namespace", || {
         (!standing.of_runs().is_empty()).then_some(())
@@ -134,7 +59,7 @@ fn one_that_people_use_is_refused() {
         let path = "/api/v1/namespaces";
         assert!(api.create(path, object).await.unwrap().is_success());
     });
-    let args = standing.args(&sandbox, &["--filter", "configmap"]);
+    let args = standing.args(&sandbox, &["--hold", "1", "--filter", "configmap"]);
     let refused = sandbox.run(&words(&args));
     let why = &refused.expect(2).stderr;
     assert!(

@@ -18,10 +18,11 @@ struct Victim {
 }
 
 /// SplitMix64 (public domain, Vigna): seeded, so that a failure can be seen again.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn share(&mut self) -> f64 {
+    /// The next number between 0 and 1.
+    pub fn share(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -30,7 +31,8 @@ impl Random {
     }
 }
 
-fn number(name: &str, default: u64) -> u64 {
+/// A number that a variable gives.
+pub fn number(name: &str, default: u64) -> u64 {
     let given = std::env::var(name).ok();
     given.map_or(default, |text| text.parse().expect("a number"))
 }

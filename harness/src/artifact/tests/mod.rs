@@ -3,6 +3,7 @@
 mod binaries;
 mod disks;
 mod downloads;
+mod kubernetes;
 mod resolution;
 mod resuming;
 mod server;

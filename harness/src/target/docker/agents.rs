@@ -23,7 +23,7 @@ use crate::target::native::Holdings;
 use crate::target::{Agent, Exit, ProvisionError};
 
 /// The server's container, and the node in it.
-pub(super) const SERVER_NAME: &str = "assay";
+pub(in crate::target) const SERVER_NAME: &str = "assay";
 
 /// An agent in its container.
 pub(super) struct AgentMember {
@@ -64,12 +64,12 @@ pub(super) struct Joining<'a> {
 }
 
 /// A secret that nobody else knows, so that nobody else joins.
-pub(super) fn token() -> String {
+pub(in crate::target) fn token() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
 /// The agents' subnet of pods. The server's node has the first, whatever its name's place in the alphabet.
-pub(super) fn pods(nth: u8) -> String {
+pub(in crate::target) fn pods(nth: u8) -> String {
     format!("10.42.{nth}.0/24")
 }
 
@@ -101,7 +101,10 @@ async fn one(
     let data_dir = furnished.await.context("failed to furnish an agent")??;
     let spec = AgentSpec {
         name: &name,
+        env: &cell.env,
         server: IpAddr::V4(joining.address),
+        // The engine's choice, and its only one.
+        address: None,
         token: joining.token,
         data_dir: &data_dir,
         binaries: joining.binaries,

@@ -146,7 +146,7 @@ impl Cluster for DockerCluster {
     }
 
     fn exec<'a>(&'a self, argv: &'a [&'a str]) -> BoxFuture<'a, anyhow::Result<ExecOutput>> {
-        engine::exec(&self.docker, self.container.id(), argv).boxed()
+        engine::exec(&self.docker, self.container.id(), argv, engine::EXEC_WITHIN).boxed()
     }
 
     fn destroy(self: Box<Self>) -> BoxFuture<'static, Vec<String>> {

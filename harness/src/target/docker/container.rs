@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reports::budget::Budget;
 use testcontainers::bollard::models::{
-    HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
+    HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, ResourcesUlimits,
 };
 use testcontainers::core::{ContainerPort, IntoContainerPort, Mount, WaitFor};
 use testcontainers::runners::AsyncRunner;
@@ -68,6 +68,8 @@ pub(super) struct Plan {
     pub shape: Shape,
     /// Ports to publish on loopback.
     pub published: Vec<u16>,
+    /// Limits of its processes; `None`: the engine's.
+    pub ulimits: Option<Vec<ResourcesUlimits>>,
     /// Whether the engine can give it a cgroup namespace of its own.
     pub private_cgroups: bool,
 }
@@ -100,6 +102,7 @@ fn request(plan: &Plan, privilege: &Privilege) -> ContainerRequest<ServerImage> 
     let data = plan.data_dir.display().to_string();
     let budget = plan.budget.clone();
     let rights = privilege.clone();
+    let ulimits = plan.ulimits.clone();
     let private_cgroups = plan.private_cgroups;
     let (shape, published) = (plan.shape, plan.published.clone());
     let mut request = image
@@ -113,6 +116,7 @@ fn request(plan: &Plan, privilege: &Privilege) -> ContainerRequest<ServerImage> 
         .with_startup_timeout(START_WITHIN)
         .with_host_config_modifier(move |host| {
             limit(host, &budget);
+            host.ulimits.clone_from(&ulimits);
             host.publish_all_ports = Some(false);
             reach::publish(host, &published);
             host.tmpfs = Some(HashMap::from([("/run".to_owned(), "mode=1777".to_owned())]));

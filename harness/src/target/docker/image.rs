@@ -43,8 +43,10 @@ pub(super) async fn build(
     })
     .await
     .context("failed to pack an image")??;
+    let packed = engine::pack(image, content, &cell.work).await?;
+    // Only now: a sweep waits for an image that may be on its way.
     holdings.enter(Resource::Engine(image.clone()))?;
-    let id = engine::load(engine, image, content, &cell.work).await?;
+    let id = engine::load(engine, image, packed).await?;
     let fresh = if forget(engine, &image.name, &binaries).await {
         Vec::new()
     } else {

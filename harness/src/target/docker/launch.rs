@@ -152,6 +152,7 @@ async fn launch(
         data_dir: &data_dir,
         address: IpAddr::V4(subnet.cell()),
         private_network: true,
+        node_address: None,
         token: token.as_deref(),
         binaries,
     };
@@ -181,6 +182,7 @@ async fn launch(
             .collect(),
         shape: cell.shape,
         published,
+        ulimits: engine::ulimits(engine),
         private_cgroups: Path::new("/proc/self/ns/cgroup").exists(),
     };
     let log = cell.logs.join("server.log");

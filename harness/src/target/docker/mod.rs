@@ -17,6 +17,7 @@ mod routes;
 mod start;
 mod watch;
 
+pub(in crate::target) use agents::{SERVER_NAME, pods, token};
 pub(in crate::target) use node::CNI;
 
 use std::sync::Arc;
@@ -76,7 +77,7 @@ impl Target for DockerTarget {
     }
 
     fn shapes(&self) -> &'static [Shape] {
-        &[Shape::ControlPlane, Shape::Node]
+        &[Shape::ControlPlane, Shape::Node, Shape::ApiServer]
     }
 
     fn has_agents(&self) -> bool {

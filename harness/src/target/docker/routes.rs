@@ -128,7 +128,5 @@ async fn add_route(docker: &Docker, container: &str, to: &str, via: &str) -> Res
 }
 
 async fn run(docker: &Docker, container: &str, argv: &[&str]) -> Result<ExecOutput> {
-    tokio::time::timeout(WITHIN, engine::exec(docker, container, argv))
-        .await
-        .with_context(|| format!("failed to run {} within {WITHIN:?}", argv.join(" ")))?
+    engine::exec(docker, container, argv, WITHIN).await
 }

@@ -95,6 +95,7 @@ async fn launch(
         data_dir: &data_dir,
         address,
         private_network: private,
+        node_address: None,
         token: None,
         binaries: &binaries,
     };

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::cell::Cell;
+use crate::cell::{Cell, Shape};
 use crate::scope::Scope;
 use crate::target::{Cluster, ProvisionError, Target, TargetKind, Timing};
 
@@ -77,6 +77,10 @@ impl Target for NativeTarget {
 
     fn timing(&self) -> Timing {
         Timing::Real
+    }
+
+    fn shapes(&self) -> &'static [Shape] {
+        &[Shape::ControlPlane, Shape::ApiServer]
     }
 
     fn provision<'a>(

@@ -10,7 +10,9 @@ use futures::future::BoxFuture;
 use reports::event::BudgetEvidence;
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
 
+use super::agents::AgentMachine;
 use super::evidence::Evidence;
+use super::lan::Lan;
 use super::life::{Constant, Life, fixed_draws, instructions};
 use super::provision::DATA_DIR;
 use super::saved::Order;
@@ -22,7 +24,8 @@ use crate::sampler::{EmulatorProcess, Sampler};
 use crate::target::common::told;
 use crate::target::native::Holdings;
 use crate::target::{
-    AvailableTwice, Boot, Cluster, Counted, ExecOutput, Exit, ProcessMemory, Restart, Restarted,
+    Agent, AvailableTwice, Boot, Cluster, Counted, ExecOutput, Exit, Link, ProcessMemory, Restart,
+    Restarted,
 };
 use crate::thrash::Thrash;
 
@@ -41,6 +44,9 @@ pub(super) struct Running {
     pub boot: Boot,
     /// That its state is to be saved once it is ready.
     pub order: Option<Order>,
+    pub agents: Vec<AgentMachine>,
+    /// The nodes' network, where there are agents.
+    pub lan: Option<Lan>,
     pub access: Access,
     pub etcd_metrics: Option<String>,
     pub command: CommandLine,
@@ -58,6 +64,8 @@ pub(super) struct QemuCluster {
     restored: bool,
     boot: Boot,
     order: Option<Order>,
+    agents: Vec<AgentMachine>,
+    lan: Option<Lan>,
     access: Access,
     etcd_metrics: Option<String>,
     command: CommandLine,
@@ -83,6 +91,8 @@ impl QemuCluster {
             restored: running.restored,
             boot: running.boot,
             order: running.order,
+            agents: running.agents,
+            lan: running.lan,
             access: running.access,
             etcd_metrics: running.etcd_metrics,
             command: running.command,
@@ -126,6 +136,21 @@ impl Cluster for QemuCluster {
 
     fn facts(&self) -> Vec<(String, String)> {
         self.facts.clone()
+    }
+
+    fn agents(&self) -> Vec<Agent> {
+        self.agents.iter().map(AgentMachine::told).collect()
+    }
+
+    fn set_link<'a>(&'a self, agent: &'a str, link: Link) -> BoxFuture<'a, anyhow::Result<()>> {
+        async move {
+            let mut agents = self.agents.iter();
+            let found = agents.find(|one| one.name() == agent);
+            let found = found.with_context(|| format!("failed to find an agent {agent}"))?;
+            let lan = self.lan.as_ref().context("the cell has no agents")?;
+            found.set_link(lan, link).await
+        }
+        .boxed()
     }
 
     fn disk_usage<'a>(
@@ -312,6 +337,10 @@ impl Cluster for QemuCluster {
         async move {
             let this = *self;
             let mut stayed = Vec::new();
+            // The agents first: each would only complain of a server that is gone.
+            for agent in this.agents {
+                stayed.extend(agent.end().await);
+            }
             if let Some(life) = this.life.into_inner() {
                 life.watcher.abort();
                 // A silent guest keeps its last lines.

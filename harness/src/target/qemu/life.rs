@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::follow::LogFollower;
+use super::lan::Seat;
 use super::provision::{SAMPLES_PORT, agent};
 use super::samplers::Source;
 use crate::guest::{Control, Exec, SERVER_CGROUP, Samples, Spawn};
@@ -37,6 +38,8 @@ pub(super) struct Constant {
     /// By how much deadlines are stretched.
     pub patience: u32,
     pub time: TimeMode,
+    /// Its place on the nodes' network, if there is one.
+    pub seat: Option<Seat>,
 }
 
 /// A server that was just started.
@@ -127,6 +130,9 @@ impl Constant {
         );
         // The kernel's command line still has the time of the first boot.
         control.set_clock(SystemTime::now()).await?;
+        if let Some(seat) = self.seat {
+            seat.take(&control).await?;
+        }
         let samples = Samples::connect(&machine.spec().port(SAMPLES_PORT))
             .context("failed to reach the sampler in the guest; see its console")?;
         self.source.replace(samples);

@@ -4,11 +4,13 @@
 //! time there is the emulator's and never a board's. Nothing of the guest's images is written to: each cell has
 //! overlays and a data disk of its own, which go with it.
 
+mod agents;
 mod booted;
 mod cluster;
 mod evidence;
 mod facts;
 mod follow;
+mod lan;
 mod life;
 mod node;
 mod parts;
@@ -113,6 +115,12 @@ impl QemuTarget {
             cache: Cache::of_user(),
         })
     }
+
+    /// The program that serves the inner commands.
+    fn helper(&self) -> PathBuf {
+        let own = || "/proc/self/exe".into();
+        self.helper.clone().unwrap_or_else(own)
+    }
 }
 
 /// Cells of different machines or clocks are different cells: no figure of one is ever compared with the other's.
@@ -159,6 +167,11 @@ impl Target for QemuTarget {
 
     fn shapes(&self) -> &'static [Shape] {
         &[Shape::ControlPlane, Shape::Node]
+    }
+
+    /// Counted machines have a clock each, which run apart: they would take each other for late.
+    fn has_agents(&self) -> bool {
+        self.time == TimeMode::Free
     }
 
     fn patience(&self) -> u32 {

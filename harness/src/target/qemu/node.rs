@@ -11,14 +11,14 @@ use crate::distribution::PROBE_IMAGE;
 use crate::engine::Content;
 use crate::engine::archive::{self, ImageConfig};
 use crate::guest::{Control, Exec};
-use crate::target::docker::CNI;
+use crate::target::docker::{CNI, pods};
 
 /// The guest's own static busybox, of its architecture, is what the probes run.
 const BUSYBOX: &str = "/usr/bin/busybox";
 const BUSYBOX_MOST: usize = 16 << 20;
 
-/// Prepares the guest of a node.
-pub(super) async fn prepare(control: &Control, work: &Path) -> Result<()> {
+/// Prepares the guest of a node whose pods have this subnet.
+pub(super) async fn prepare(control: &Control, work: &Path, subnet: &str) -> Result<()> {
     let busybox = control
         .get(BUSYBOX, BUSYBOX_MOST)
         .await
@@ -39,8 +39,9 @@ pub(super) async fn prepare(control: &Control, work: &Path) -> Result<()> {
     control
         .put(&format!("{images}/probe.tar"), 0o644, &image)
         .await?;
+    let cni = CNI.replace(&pods(0), subnet);
     control
-        .put("/etc/cni/net.d/10-assay.conflist", 0o644, CNI.as_bytes())
+        .put("/etc/cni/net.d/10-assay.conflist", 0o644, cni.as_bytes())
         .await?;
     control
         .put("/etc/hosts", 0o644, b"127.0.0.1 localhost assay\n")

@@ -6,16 +6,18 @@ use anyhow::{Context, Result, ensure};
 use tokio::sync::watch;
 
 use super::QemuTarget;
+use super::agents::{self, Joining};
 use super::booted::{Up, came_up, check_zram, come_up};
 use super::cluster::{QemuCluster, Running};
 use super::facts::{calibrate, facts};
 use super::follow::{self, LogFollower};
+use super::lan::{Lan, Seat};
 use super::life::{Constant, Life, Start};
 use super::node;
 use super::parts::{Parts, kernel_args};
 use super::samplers::Source;
 use super::saved::{Order, Saved};
-use super::server::{self, Server};
+use super::server::{self, Joined, Server};
 use crate::cell::{Cell, Shape};
 use crate::distribution::Access;
 use crate::guest::{Control, Hello, Samples};
@@ -24,6 +26,7 @@ use crate::machine::{
 };
 use crate::scope::Scope;
 use crate::target::common::make_work_folder;
+use crate::target::docker::{pods, token};
 use crate::target::native::Holdings;
 use crate::target::{Boot, Cluster, ProvisionError, Target};
 use crate::text;
@@ -69,6 +72,11 @@ async fn launch(
     parts: &Parts,
 ) -> Result<Running> {
     make_work_folder(cell, scope, holdings)?;
+    let lan = match cell.agents {
+        0 => None,
+        agents => Some(Lan::open(&cell.work, agents)?),
+    };
+    let nic = lan.as_ref().map(|lan| lan.nic(lan.seat(0)));
     let spec = MachineSpec {
         program: parts.program.clone(),
         profile: target.profile.clone(),
@@ -77,7 +85,7 @@ async fn launch(
         initramfs: parts.images.initramfs.clone(),
         kernel_args: kernel_args(target, cell)?,
         disks: parts.disks(&cell.work)?,
-        nics: Vec::new(),
+        nics: nic.into_iter().collect(),
         ports: vec![CONTROL_PORT, SAMPLES_PORT],
         folder: cell.work.clone(),
         console: cell.logs.join("console.log"),
@@ -85,14 +93,12 @@ async fn launch(
         incoming: None,
     };
     let surroundings = Surroundings {
-        helper: target
-            .helper
-            .clone()
-            .unwrap_or_else(|| "/proc/self/exe".into()),
+        helper: target.helper(),
         log: cell.logs.join("qemu.log"),
         scope: scope.clone(),
     };
-    let order = if target.restore {
+    // Agents are machines of their own, which no saved state of the server has.
+    let order = if target.restore && lan.is_none() {
         Some(Order::new(target, cell, &spec, parts).await?)
     } else {
         None
@@ -107,7 +113,35 @@ async fn launch(
             Err(error) => not_restored = Some(format!("{error:#}")),
         }
     }
-    let mut running = booted(target, cell, spec, parts, surroundings, order.as_ref()).await?;
+    let joined = lan.as_ref().map(|lan| Joined {
+        address: lan.seat(0).address(),
+        token: token(),
+    });
+    let seat = lan.as_ref().map(|lan| lan.seat(0));
+    let joined = joined.as_ref().zip(seat);
+    let mut running = booted(
+        target,
+        cell,
+        spec,
+        parts,
+        surroundings,
+        order.as_ref(),
+        joined,
+    )
+    .await?;
+    if let (Some(lan), Some((Joined { token, .. }, _))) = (lan, joined) {
+        let joining = Joining {
+            target,
+            cell,
+            scope,
+            parts,
+            lan: &lan,
+            token,
+        };
+        running.agents = agents::join(&joining).await?;
+        running.facts.push(agents_fact(cell));
+        running.lan = Some(lan);
+    }
     if let Some(why) = not_restored {
         let fact = (
             "saved state".to_owned(),
@@ -126,6 +160,7 @@ async fn booted(
     parts: &Parts,
     surroundings: Surroundings,
     order: Option<&Order>,
+    joined: Option<(&Joined, Seat)>,
 ) -> Result<Running> {
     let Up {
         machine,
@@ -134,9 +169,12 @@ async fn booted(
         boot,
         fact,
     } = come_up(target, cell, spec, surroundings, order).await?;
+    if let Some((_, seat)) = joined {
+        seat.take(&control).await?;
+    }
     server::make_folder(&control).await?;
     if cell.shape == Shape::Node {
-        node::prepare(&control, &cell.work).await?;
+        node::prepare(&control, &cell.work, &pods(0)).await?;
     }
     let mut facts = facts(target, &machine, &hello, &parts.images);
     facts.extend(fact);
@@ -150,7 +188,7 @@ async fn booted(
         facts,
         boot,
     };
-    connected.run(target, cell, parts, None).await
+    connected.run(target, cell, parts, joined, None).await
 }
 
 async fn restored(
@@ -196,7 +234,7 @@ async fn restored(
         boot,
     };
     connected
-        .run(target, cell, parts, Some(saved.about.pid))
+        .run(target, cell, parts, None, Some(saved.about.pid))
         .await
 }
 
@@ -215,6 +253,7 @@ impl Connected {
         target: &QemuTarget,
         cell: &Cell,
         parts: &Parts,
+        joined: Option<(&Joined, Seat)>,
         runs: Option<i32>,
     ) -> Result<Running> {
         let Self {
@@ -224,7 +263,12 @@ impl Connected {
             boot,
         } = self;
         let network = machine.network();
-        let server = server::plan(cell, network.guest(), &parts.binaries);
+        let server = server::plan(
+            cell,
+            network.guest(),
+            joined.map(|(joined, _)| joined),
+            &parts.binaries,
+        );
         let access = access(&server, &control, target.time, cell, network)?;
         let etcd_metrics = server.etcd_metrics.as_deref();
         let etcd_metrics = etcd_metrics
@@ -240,6 +284,7 @@ impl Connected {
             tell,
             patience: target.patience(),
             time: target.time,
+            seat: joined.map(|(_, seat)| seat),
         };
         let start = match runs {
             None => constant.start(&machine, &control).await?,
@@ -268,12 +313,22 @@ impl Connected {
             restored: runs.is_some(),
             boot,
             order: None,
+            agents: Vec::new(),
+            lan: None,
             access,
             etcd_metrics,
             command: server.command,
             log,
         })
     }
+}
+
+fn agents_fact(cell: &Cell) -> (String, String) {
+    let words = format!(
+        "{}, each a machine like the server's, on a network of the nodes' own; figures are the server's alone",
+        cell.agents
+    );
+    ("agents".to_owned(), words)
 }
 
 /// How the server is reached from here.

@@ -56,7 +56,7 @@ impl Order {
             .context("failed to ask the emulator for its version in time")?
             .with_context(|| format!("failed to run {}", parts.program.display()))?;
         let version = String::from_utf8_lossy(&version.stdout).into_owned();
-        let server = server::plan(cell, USER_GUEST, &parts.binaries);
+        let server = server::plan(cell, USER_GUEST, None, &parts.binaries);
         let spawn = server::to_spawn(cell, &server.command);
         let images = match &parts.images.manifest {
             Some(manifest) => manifest.key.clone(),

@@ -19,10 +19,18 @@ pub(super) struct Server {
     pub etcd_metrics: Option<String>,
 }
 
+/// What a server needs for agents to join it.
+pub(super) struct Joined {
+    /// Where they reach it.
+    pub address: Ipv4Addr,
+    pub token: String,
+}
+
 /// Asks the distribution for the server of a machine at this address.
 pub(super) fn plan(
     cell: &Cell,
     address: Ipv4Addr,
+    joined: Option<&Joined>,
     binaries: &BTreeMap<&'static str, PathBuf>,
 ) -> Server {
     let spec = ServerSpec {
@@ -32,7 +40,8 @@ pub(super) fn plan(
         data_dir: Path::new(DATA_DIR),
         address: IpAddr::V4(address),
         private_network: true,
-        token: None,
+        node_address: joined.map(|joined| IpAddr::V4(joined.address)),
+        token: joined.map(|joined| joined.token.as_str()),
         binaries,
     };
     let mut command = cell.distribution.server(&spec);
