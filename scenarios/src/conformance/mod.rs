@@ -102,7 +102,6 @@ pub const AREAS: &[Area] = &[
         name: "namespace",
         checks: namespace::CHECKS,
     },
-    // First, for a namespace under deletion waits its turn behind those of all checks that have ended by then.
     Area {
         name: "access",
         checks: access::CHECKS,
@@ -132,20 +131,12 @@ pub const AREAS: &[Area] = &[
         checks: bookmark::CHECKS,
     },
     Area {
-        name: "bookmark",
-        checks: bookmark::CHECKS,
-    },
-    Area {
         name: "certificates",
         checks: certificates::CHECKS,
     },
     Area {
         name: "configmap",
         checks: configmap::CHECKS,
-    },
-    Area {
-        name: "cronjob",
-        checks: cronjob::CHECKS,
     },
     Area {
         name: "cronjob",
@@ -166,10 +157,6 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "endpoints",
         checks: endpoints::CHECKS,
-    },
-    Area {
-        name: "escalation",
-        checks: escalation::CHECKS,
     },
     Area {
         name: "escalation",
@@ -254,10 +241,6 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "quota",
         checks: quota::CHECKS,
-    },
-    Area {
-        name: "replication",
-        checks: replication::CHECKS,
     },
     Area {
         name: "replication",
