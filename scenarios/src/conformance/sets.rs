@@ -23,6 +23,8 @@ pub const CHECKS: &[Check] = &[
             "[sig-apps] Daemon set should verify changes to a daemon set status",
         ],
         requires: &[
+            // On the official list since then; v1.21 drops the label that a status apply brings.
+            Requirement::Since(22),
             Requirement::Resource("apps/v1", "daemonsets/status"),
             CONTROLLED,
         ],
@@ -64,6 +66,8 @@ pub const CHECKS: &[Check] = &[
             "[sig-apps] ReplicaSet should validate Replicaset Status endpoints",
         ],
         requires: &[
+            // On the official list since then; v1.21 drops the label that a status apply brings.
+            Requirement::Since(22),
             Requirement::Resource("apps/v1", "replicasets/status"),
             CONTROLLED,
         ],
@@ -85,6 +89,8 @@ pub const CHECKS: &[Check] = &[
             "[sig-apps] StatefulSet Basic StatefulSet functionality should validate Statefulset Status endpoints",
         ],
         requires: &[
+            // On the official list since then; v1.21 drops the label that a status apply brings.
+            Requirement::Since(22),
             Requirement::Resource("apps/v1", "statefulsets/status"),
             CONTROLLED,
         ],
@@ -126,6 +132,8 @@ pub const CHECKS: &[Check] = &[
             "[sig-apps] ControllerRevision should manage the lifecycle of a ControllerRevision",
         ],
         requires: &[
+            // On the official list since then; a v1.21 was seen to remove the revision by itself.
+            Requirement::Since(25),
             Requirement::Resource("apps/v1", "daemonsets"),
             Requirement::Resource("apps/v1", "controllerrevisions"),
             CONTROLLED,
