@@ -1,7 +1,7 @@
 //! The kubectl binary, for checks of what a user sees through it.
 //!
 //! kubectl is a program of its own, so what it sends would pass by assay's client: its mutants, its evidence and its ledger.
-//! It is therefore given the address of a [`Gateway`], which takes what it sends through that client. What it is asked
+//! It is therefore given the address of a [`gateway::Gateway`], which takes what it sends through that client. What it is asked
 //! to do writes no file: its kubeconfig is in memory, and it has no home and so no cache.
 
 mod forward;
