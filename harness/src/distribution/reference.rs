@@ -54,9 +54,11 @@ impl Distribution for Reference {
             "pod-validation",
             "quota-compute",
             "priority-and-fairness",
+            "rbac-escalation",
             "server-side-apply",
             "token-mounts",
             "volume-controllers",
+            "volume-status-defaults",
             "workload-controllers",
         ]
     }

@@ -16,6 +16,7 @@ const RBAC: &[Requirement] = &[
     Requirement::Resource("rbac.authorization.k8s.io/v1", "roles"),
     Requirement::Resource("rbac.authorization.k8s.io/v1", "rolebindings"),
     Requirement::Behaviour("rbac"),
+    Requirement::Behaviour("rbac-escalation"),
 ];
 
 /// The area's checks.

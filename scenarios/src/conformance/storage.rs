@@ -57,6 +57,7 @@ pub const CHECKS: &[Check] = &[
         requires: &[
             Requirement::Resource(GROUP, "volumeattachments"),
             Requirement::Resource(GROUP, "volumeattachments/status"),
+            Requirement::Behaviour("volume-status-defaults"),
         ],
         kills: &[
             mutant::STATUS_NOT_APPLIED,
