@@ -1,5 +1,7 @@
 //! Suites: named sets of checks and scenarios. The `scenarios` crate fills the table.
 
+use std::time::Duration;
+
 use crate::check::Check;
 use crate::distribution::{Distribution, Surface};
 use crate::scenario::Scenario;
@@ -91,11 +93,30 @@ pub fn slice(selections: Vec<Selection>) -> Vec<Selection> {
     selections
         .into_iter()
         .map(|mut selection| {
+            selection.checks.retain(|check| check.slow.is_none());
             selection.checks.dedup_by_key(|check| area(check));
             selection.scenarios.truncate(1);
             selection
         })
         .collect()
+}
+
+/// A check that may wait longer than this is for whoever asks for it.
+const LONG: Duration = Duration::from_secs(5 * 60);
+
+/// Leaves out the checks that may wait longer than all the others together take, and gives their ids.
+#[must_use]
+pub fn without_the_longest(mut selections: Vec<Selection>) -> (Vec<Selection>, Vec<&'static str>) {
+    let mut left_out = Vec::new();
+    for selection in &mut selections {
+        let (long, rest) = selection
+            .checks
+            .iter()
+            .partition(|check| check.patience > LONG);
+        selection.checks = rest;
+        left_out.extend(long.into_iter().map(|check: &Check| check.id));
+    }
+    (selections, left_out)
 }
 
 /// Leaves out of `all` the suites of which a distribution serves nothing, with a sentence for each. A suite that

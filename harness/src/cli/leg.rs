@@ -12,7 +12,7 @@ use crate::cell::Shape;
 use crate::distribution::{Datastore, Distribution};
 use crate::doctor;
 use crate::plan::{self, Common, PlannedCell};
-use crate::suite::{Selection, Suite, select, served, slice};
+use crate::suite::{Selection, Suite, select, served, slice, without_the_longest};
 use crate::target::{TARGETS, Target, TargetKind};
 
 /// How much is run: of each suite, and of the targets where none is named.
@@ -21,11 +21,11 @@ pub(super) enum Profile {
     /// A slice: the first check of each area and the first scenario of each suite; by itself on this host's processes
     /// only, and no cell is begun after 5 minutes.
     Quick,
-    /// Everything; by itself also in containers and emulated machines, where this host has them, and no cell is begun
-    /// after 20 minutes.
+    /// Everything but checks that may wait for ten minutes; by itself also in containers and emulated machines, where
+    /// this host has them, and no cell is begun after 20 minutes.
     #[default]
     Default,
-    /// The same and whole nodes; no bound.
+    /// Every check, and whole nodes too; no bound.
     Full,
 }
 
@@ -60,6 +60,13 @@ pub(super) async fn plan(
         let all = selections.clone();
         selections = slice(selections);
         left_out.push(sliced(&all, &selections));
+    }
+    if args.profile == Profile::Default && args.filter.is_none() {
+        let (rest, long) = without_the_longest(selections);
+        selections = rest;
+        left_out.extend(long.iter().map(|id| {
+            format!("{id} may wait for ten minutes and was left out; give --profile full, or --filter {id}")
+        }));
     }
     let datastores = wanted_datastores(&args.datastore)?;
     let mut legs = Vec::new();
