@@ -47,7 +47,7 @@ impl Distribution for Shells {
     fn server(&self, spec: &ServerSpec<'_>) -> CommandLine {
         let token = spec.token.unwrap_or("none");
         let line = format!(
-            "echo at {:?}; echo token {token}; exec sleep 100000",
+            "echo \"at {:?}\"; echo token {token}; exec sleep 100000",
             spec.node_address
         );
         shell(line, spec.env)

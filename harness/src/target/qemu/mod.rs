@@ -145,7 +145,9 @@ fn name_of(profile: &Profile, time: TimeMode, zram: Option<u64>) -> &'static str
 /// A size for zram: a whole number of MiB, as `256Mi` or `256MiB`.
 fn zram(text: &str) -> Result<u64, String> {
     let quantity = text.strip_suffix('B').unwrap_or(text);
-    let budget = quantity.parse::<Budget>().ok();
+    // The names of whole budgets are no sizes.
+    let number = quantity.starts_with(|first: char| first.is_ascii_digit());
+    let budget = number.then(|| quantity.parse::<Budget>().ok()).flatten();
     let bytes = budget.and_then(|budget| budget.memory_bytes);
     bytes
         .filter(|bytes| *bytes > 0 && bytes.is_multiple_of(1 << 20))
