@@ -169,3 +169,26 @@ fn serial_and_slow_checks_say_why() {
         }
     }
 }
+
+/// The matrix in the documentation is what `assay mutants` wrote last. It must be of these checks: a check that is not
+/// in it, or that kills others than it says, wants it made anew.
+#[test]
+fn the_documented_matrix_is_of_these_checks() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/mutants/reference.md");
+    let text = std::fs::read_to_string(file).expect("the matrix");
+    let mut rows = text.lines().filter(|line| line.starts_with("| `"));
+    for check in checks() {
+        let row = rows.next().unwrap_or_default();
+        let mut cells = row.trim_matches('|').split(" | ").map(str::trim);
+        let id = cells.next().unwrap_or_default().trim_matches('`');
+        assert_eq!(id, check.id, "make it anew with `assay mutants`");
+        match cells.next() {
+            Some("proven") => {
+                let kills: Vec<_> = check.kills.iter().map(|mutant| mutant.name).collect();
+                assert_eq!(cells.next(), Some(kills.join(", ").as_str()), "{id}");
+            }
+            verdict => assert_eq!(verdict, Some("skipped"), "{id}"),
+        }
+    }
+    assert_eq!(rows.next(), None, "a check that is no more");
+}
