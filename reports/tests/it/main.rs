@@ -4,6 +4,7 @@ mod formats;
 mod gates;
 mod hostile;
 mod journals;
+mod judges;
 mod liveness;
 mod official;
 mod plots;
