@@ -3,10 +3,14 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::StreamExt;
 use serde_json::json;
 
 use super::deadline::{Seen, WaitError, wait_for};
 use super::{Api, ApiError, PatchKind};
+
+/// Of what is left at the deadline: a server that hangs costs its request timeout for each.
+const LAST_LOOKS_AT_ONCE: usize = 8;
 
 /// One object to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +75,9 @@ impl Api {
     }
 
     /// Waits until none of `paths` is there any more, all under one deadline, and gives those that stayed.
+    ///
+    /// A look that fails is no sign of anything: it counts as not gone yet. Past the deadline each path that is left is
+    /// asked for once more, so that one which stays does not accuse the others.
     pub async fn await_gone(&self, paths: Vec<String>, granted: Duration) -> Vec<String> {
         let api = self.clean();
         let mut left = paths;
@@ -78,8 +85,10 @@ impl Api {
         while let Some(path) = left.last() {
             let remaining = until.saturating_duration_since(tokio::time::Instant::now());
             let gone: Result<(), WaitError<ApiError>> = wait_for(path, remaining, || async {
-                let status = api.get(path).await?.status;
-                Ok(Seen::when(status == 404, || status.to_string()))
+                Ok(match api.get(path).await {
+                    Ok(answer) => Seen::when(answer.status == 404, || answer.summary()),
+                    Err(fault) => Seen::Not(fault.to_string()),
+                })
             })
             .await;
             if gone.is_err() {
@@ -87,7 +96,18 @@ impl Api {
             }
             left.pop();
         }
-        left
+        futures::stream::iter(left)
+            .map(|path| async {
+                let gone = api
+                    .get(&path)
+                    .await
+                    .is_ok_and(|answer| answer.status == 404);
+                (!gone).then_some(path)
+            })
+            .buffered(LAST_LOOKS_AT_ONCE)
+            .filter_map(std::future::ready)
+            .collect()
+            .await
     }
 }
 
@@ -137,5 +157,56 @@ async fn release(api: &Api, path: &str) {
     });
     if finalizers.len() != before {
         let _ = api.replace(&format!("{path}/finalize"), found.body).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Hangs up on the first request; of the rest it has `/stays` alone.
+    async fn server() -> Api {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            for number in 0.. {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                let mut head = vec![0; 4096];
+                let length = stream.read(&mut head).await.unwrap_or(0);
+                if number == 0 {
+                    continue;
+                }
+                let stays = head[..length].starts_with(b"GET /stays ");
+                let status = if stays { "200 OK" } else { "404 Not Found" };
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        let uri = format!("http://{address}").parse().expect("a URI");
+        let client = kube::Client::try_from(kube::Config::new(uri)).expect("a client");
+        Api::new(client, "test")
+    }
+
+    #[tokio::test]
+    async fn a_look_that_fails_accuses_nobody() {
+        let api = server().await;
+        let paths = ["/gone", "/gone-too"].map(str::to_owned).to_vec();
+        let left = api.await_gone(paths, Duration::from_secs(30)).await;
+        assert_eq!(left, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn one_that_stays_does_not_accuse_the_others() {
+        let api = server().await;
+        // The last is asked for first.
+        let paths = ["/gone", "/gone-too", "/stays"].map(str::to_owned).to_vec();
+        let left = api.await_gone(paths, Duration::from_millis(100)).await;
+        assert_eq!(left, ["/stays"]);
     }
 }
