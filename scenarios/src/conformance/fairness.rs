@@ -58,6 +58,10 @@ fn served(cx: &CheckContext) -> CheckResult<(Collection, Collection)> {
             .meets(Requirement::Resource(one.group_version, one.plural))
     });
     let Some(flows) = offered else {
+        let any = FLOWS.map(|one| Requirement::Resource(one.group_version, one.plural));
+        if let Some(unknown) = cx.offer().unknown(&any) {
+            return Err(CheckFault::Errored(unknown));
+        }
         return Err(CheckFault::Skipped(
             "the server does not offer: resource flowschemas".to_owned(),
         ));
