@@ -7,10 +7,13 @@ use futures::StreamExt;
 use serde_json::json;
 
 use super::deadline::{Seen, WaitError, wait_for};
-use super::{Api, ApiError, PatchKind};
+use super::{Api, ApiError, PatchKind, RUN_LABEL};
 
 /// Of what is left at the deadline: a server that hangs costs its request timeout for each.
 const LAST_LOOKS_AT_ONCE: usize = 8;
+
+/// How long a collection may take to be listed for what is in it without a name.
+const LOOKED_THROUGH_WITHIN: Duration = Duration::from_secs(10);
 
 /// One object to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +23,18 @@ struct Entry {
     namespace: bool,
 }
 
+/// An object whose name the server was asked to make up, and has not told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Unnamed {
+    collection: String,
+    prefix: String,
+}
+
 /// What is to be removed.
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: Mutex<Vec<Entry>>,
+    unnamed: Mutex<Vec<Unnamed>>,
 }
 
 impl Ledger {
@@ -46,6 +57,29 @@ impl Ledger {
             .retain(|entry| entry.path != path);
     }
 
+    /// Enters an object by its collection and the prefix of the name that the server is to make up. Unless it is named by
+    /// [`Ledger::named`], it is looked for by its prefix and the run's label; so the prefix must be nobody else's.
+    pub fn enter_unnamed(&self, collection: &str, prefix: &str) {
+        let mut unnamed = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
+        unnamed.push(Unnamed {
+            collection: collection.to_owned(),
+            prefix: prefix.to_owned(),
+        });
+    }
+
+    /// Takes one such entry back: the server told the object's name, or that it made none.
+    pub fn named(&self, collection: &str, prefix: &str) {
+        let mut unnamed = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = unnamed
+            .iter()
+            .position(|one| one.collection == collection && one.prefix == prefix);
+        found.map(|at| unnamed.swap_remove(at));
+    }
+
+    fn take_unnamed(&self) -> Vec<Unnamed> {
+        std::mem::take(&mut *self.unnamed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn take(&self) -> Vec<Entry> {
         std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -58,9 +92,16 @@ impl Api {
     /// finalizers would hold them. Faults are not reported here: what is
     /// still there shows in [`Api::await_gone`].
     pub async fn remove_made(&self) -> Vec<String> {
+        let api = self.clean();
+        let mut unseen = Vec::new();
+        for Unnamed { collection, prefix } in self.ledger().take_unnamed() {
+            if !api.find_unnamed(&collection, &prefix).await {
+                // It is still there when it is awaited, and so is told of.
+                unseen.push(collection);
+            }
+        }
         let mut entries = self.ledger().take();
         entries.sort_by_key(rank);
-        let api = self.clean();
         for Entry { path, namespace } in &entries {
             if *namespace {
                 release(&api, path).await;
@@ -71,7 +112,38 @@ impl Api {
                 .delete(path, &[("propagationPolicy", "Background")])
                 .await;
         }
-        entries.into_iter().map(|entry| entry.path).collect()
+        let made = entries.into_iter().map(|entry| entry.path);
+        made.chain(unseen).collect()
+    }
+
+    /// Enters what has this prefix and the run's label; gives whether the collection could be looked through.
+    async fn find_unnamed(&self, collection: &str, prefix: &str) -> bool {
+        let label = format!("{RUN_LABEL}={}", self.run());
+        let query = [("labelSelector", label.as_str())];
+        let what = format!("{collection} to be listed");
+        let list = wait_for(&what, LOOKED_THROUGH_WITHIN, || async {
+            let answer = self.list(collection, &query).await;
+            Ok::<_, ApiError>(match answer {
+                Ok(answer) if answer.status == 200 => Seen::Done(answer.body),
+                Ok(answer) => Seen::Not(answer.summary()),
+                Err(fault) => Seen::Not(fault.to_string()),
+            })
+        });
+        let Ok(list) = list.await else {
+            return false;
+        };
+        for item in list["items"].as_array().into_iter().flatten() {
+            let about = &item["metadata"];
+            let name = about["name"].as_str().unwrap_or_default();
+            // Believe the label on the object, not the server's selection.
+            if name.starts_with(prefix) && about["labels"][RUN_LABEL] == self.run() {
+                self.ledger().enter(
+                    format!("{collection}/{name}"),
+                    collection == "/api/v1/namespaces",
+                );
+            }
+        }
+        true
     }
 
     /// Waits until none of `paths` is there any more, all under one deadline, and gives those that stayed.
