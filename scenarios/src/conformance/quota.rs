@@ -171,7 +171,8 @@ pub const CHECKS: &[Check] = &[
         run: |cx| Box::pin(services(cx)),
         ..Check::BASE
     },
-    super::quota_status::CHECK,
+    super::quota_status::PROMPTED,
+    super::quota_status::BY_ITSELF,
 ];
 
 async fn update_and_delete(cx: &CheckContext) -> CheckResult {
