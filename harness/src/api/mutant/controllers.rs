@@ -17,6 +17,7 @@ pub(super) const ALL: &[Mutant] = &[
     QUOTA_NEVER_RELEASES,
     CONDITIONS_MISSING,
     CONDITIONS_STAY,
+    OUTLIVES_NAMESPACE,
 ];
 
 /// What is suspended runs.
@@ -82,6 +83,13 @@ pub const CONDITIONS_STAY: Mutant = Mutant {
     make: || Box::new(Stay::default()),
 };
 
+/// What was in a namespace is in the next one of that name.
+pub const OUTLIVES_NAMESPACE: Mutant = Mutant {
+    name: "object-outlives-namespace",
+    about: "An object outlives its namespace, and is there again in the next one of that name.",
+    make: || Box::new(Outlives::default()),
+};
+
 /// Sets or removes a field of a spec that is being written and has it.
 fn spec(request: &mut Request, field: &str, value: Option<Value>) {
     let Some(spec) = request
@@ -143,6 +151,34 @@ fn digits(quantity: &Value) -> Option<u64> {
     let text = quantity.as_str()?;
     let end = text.find(|c: char| !c.is_ascii_digit());
     text[..end.unwrap_or(text.len())].parse().ok()
+}
+
+/// What was read in namespaces, by its path, and the paths of the namespaces that were deleted.
+#[derive(Default)]
+struct Outlives {
+    read: BTreeMap<String, Value>,
+    deleted: Vec<String>,
+}
+
+impl Defect for Outlives {
+    fn response(&mut self, asked: &Request, response: &mut Response) {
+        let lives = |namespace: &String| asked.path.starts_with(&format!("{namespace}/"));
+        match (asked.method.as_str(), response.status) {
+            ("DELETE", 200 | 202) if asked.path.starts_with("/api/v1/namespaces/") => {
+                self.deleted.push(asked.path.clone());
+            }
+            ("GET", 200) if response.body["metadata"]["namespace"].is_string() => {
+                self.read.insert(asked.path.clone(), response.body.clone());
+            }
+            ("GET", 404) if self.deleted.iter().any(lives) => {
+                if let Some(object) = self.read.get(&asked.path) {
+                    response.status = 200;
+                    response.set_body(object.clone());
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The conditions seen so far, by the object's uid and their type.
