@@ -107,7 +107,7 @@ pub(super) fn api(watch: ApiWatch, from: Revision) -> WatchStream {
 /// What a line means; `None`: nothing, it is of an object that every namespace has.
 fn of_event(event: &WatchEvent) -> Result<Option<WatchedKind>, LoadError> {
     if event.kind == "ERROR" {
-        let gone = event.object["code"] == Value::from(410);
+        let gone = event.object["code"] == 410;
         let words = event.object["message"].as_str().unwrap_or("ERROR");
         return Ok(Some(ended(if gone { COMPACTED } else { words })));
     }
