@@ -58,10 +58,14 @@ fn claims_kubernetes(offer: &Offer) -> bool {
 
 /// Why a check cannot run on a server that lacks what it requires; `None` where it can.
 ///
-/// That is a failure where the check answers an official test of the server's own version and what is missing is a
+/// Where the server lists a group and does not describe it, nobody knows what it lacks: that is no verdict. Otherwise it
+/// is a failure where the check answers an official test of the server's own version and what is missing is a
 /// part of the API. What a distribution declares to lack, and a check that asks for a newer version than its official
 /// test does, are skipped: neither shows that the server lacks what the test needs.
 pub(super) fn lacking(check: &Check, offer: &Offer) -> Option<CheckFault> {
+    if let Some(unknown) = offer.unknown(check.requires) {
+        return Some(CheckFault::Errored(unknown));
+    }
     let missing = offer.missing(check.requires)?;
     let required = required(check, offer);
     let served = |need: &&Requirement| {
