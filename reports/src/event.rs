@@ -13,7 +13,7 @@ use crate::official::OfficialList;
 use crate::outcome::Outcome;
 
 /// The version of the journal's and the record's schema. Raised with every change that an old reader could misread.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -284,8 +284,9 @@ pub struct BudgetEvidence {
     /// The kernel's high-water mark, bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<u64>,
-    /// OOM kills in the cgroup.
-    pub oom_kills: u64,
+    /// OOM kills in the cgroup, or in the whole machine; `None`: nobody counted.
+    #[serde(default)]
+    pub oom_kills: Option<u64>,
     /// Times the memory limit was hit.
     pub limit_hits: u64,
     /// Throttled periods over all periods, while it ran.
@@ -334,7 +335,11 @@ impl BudgetEvidence {
                 .zip(other.cpu_limit_milli)
                 .map(|(a, b)| a.max(b)),
             peak_bytes: self.peak_bytes.max(other.peak_bytes),
-            oom_kills: self.oom_kills.max(other.oom_kills),
+            // What one of them did not count is not zero.
+            oom_kills: match (self.oom_kills, other.oom_kills) {
+                (Some(a), Some(b)) => Some(a.max(b)),
+                (a, b) => a.or(b).filter(|kills| *kills > 0),
+            },
             limit_hits: self.limit_hits.max(other.limit_hits),
             throttled_share: match (self.throttled_share, other.throttled_share) {
                 (Some(a), Some(b)) => Some(a.max(b)),

@@ -52,8 +52,22 @@ pub struct Exit {
     pub code: Option<i32>,
     /// The signal that ended it, if one did.
     pub signal: Option<i32>,
-    /// Whether the kernel counts an OOM kill in its cgroup.
+    /// Whether it was killed for its memory: by SIGKILL, and the kernel counts an OOM kill in its cgroup.
     pub oom_killed: bool,
+}
+
+impl Exit {
+    /// An end by a code or a signal. `counted`: the kernel counts an OOM kill in its cgroup, which may have been another
+    /// process of it; only SIGKILL can have been this.
+    #[must_use]
+    pub fn new(code: Option<i32>, signal: Option<i32>, counted: bool) -> Self {
+        let sigkill = rustix::process::Signal::KILL.as_raw();
+        Self {
+            code,
+            signal,
+            oom_killed: counted && signal == Some(sigkill),
+        }
+    }
 }
 
 /// What a target brings that has clusters already.
