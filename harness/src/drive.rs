@@ -15,7 +15,7 @@ use crate::journal::CellSink;
 use crate::plan::PlannedCell;
 use crate::runner::RunSettings;
 use crate::scenario::{Access, Phase, Scenario, ScenarioContext, Tap};
-use crate::suite::Selection;
+use crate::suite::{self, Selection};
 use crate::target::{Cluster, Exit};
 use crate::watchdog::{self, Silence};
 
@@ -56,7 +56,11 @@ pub async fn drive(
                 worst = (outcome, reason);
             }
         };
-        for selection in &settings.selections {
+        let selections = match planned.repeat {
+            0 => settings.selections.clone(),
+            nth => suite::again(&settings.selections, nth, settings.repeats),
+        };
+        for selection in &selections {
             let cx = Scene {
                 settings,
                 planned,

@@ -12,6 +12,7 @@ use crate::api::Api;
 use crate::cancel::Cancel;
 use crate::distribution::{Datastore, Distribution, Surface};
 use crate::journal::CellSink;
+use crate::profile::Profile;
 use crate::target::Cluster;
 
 /// A named procedure on a running cluster.
@@ -29,6 +30,11 @@ pub trait Scenario: Sync {
     /// Whether it is about agents, so that in a cell without any there is nothing to do.
     fn needs_agents(&self) -> bool {
         false
+    }
+    /// On how many fresh servers it runs in a profile: one, unless its figures are what people compare. Such headline
+    /// scenarios say [`Profile::headline_repeats`].
+    fn repeats(&self, _profile: Profile) -> u32 {
+        1
     }
     /// Runs it. An error means that it could not measure: the scenario is errored, never passed.
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>>;
