@@ -13,6 +13,7 @@ use crate::check::{self, Limits, RunOptions};
 use crate::distribution::{Surface, lacks};
 use crate::journal::CellSink;
 use crate::plan::PlannedCell;
+use crate::probe;
 use crate::runner::RunSettings;
 use crate::scenario::{Access, Phase, Scenario, ScenarioContext, Tap};
 use crate::suite::{self, Selection};
@@ -72,6 +73,9 @@ pub async fn drive(
             };
             let outcome = run_checks(&cx, selection).await;
             note(outcome, Some("see the checks".into()));
+            if selection.suite == probe::disk::BEFORE && !selection.scenarios.is_empty() {
+                probe::disk::record(cluster, sink).await;
+            }
             for scenario in &selection.scenarios {
                 let (outcome, reason) = run_scenario(&cx, selection.suite, *scenario).await;
                 // A skipped scenario has its own line; it does not make the cell a skipped one.

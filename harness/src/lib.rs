@@ -29,6 +29,7 @@ pub mod net;
 pub mod observer;
 pub mod output;
 pub mod plan;
+pub mod probe;
 pub mod profile;
 pub mod ready;
 mod redact;
