@@ -24,6 +24,7 @@ pub mod host;
 mod internal;
 pub mod journal;
 pub mod kubectl;
+pub mod load;
 pub mod machine;
 pub mod net;
 pub mod observer;
@@ -48,5 +49,6 @@ pub mod text;
 pub mod thrash;
 pub mod version;
 mod watchdog;
+mod workshop;
 
 pub use internal::internal;

@@ -228,6 +228,8 @@ impl Run<'_> {
             jobs: usize::from(args.jobs),
             ready_within: Duration::from_secs(args.ready_timeout) * patience,
             hold: Duration::from_secs(args.hold),
+            profile: args.profile,
+            folder: self.dir.path().to_owned(),
         };
         for mut planned in leg.planned {
             if self.cancel.is_cancelled() {
