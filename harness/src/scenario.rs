@@ -32,6 +32,11 @@ pub trait Scenario: Sync {
     fn needs_agents(&self) -> bool {
         false
     }
+    /// On how many fresh servers it runs in a profile: one, unless its figures are what people compare. Such headline
+    /// scenarios say [`Profile::headline_repeats`].
+    fn repeats(&self, _profile: Profile) -> u32 {
+        1
+    }
     /// Runs it. An error means that it could not measure: the scenario is errored, never passed.
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>>;
 }

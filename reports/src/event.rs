@@ -68,6 +68,8 @@ pub enum EventKind {
     Measurement(Measurement),
     /// A latency distribution.
     Latency(Latency),
+    /// How fast the disk is that holds the server's data, told before the first scenario that works on it.
+    DiskProbe(DiskProbe),
     /// How the budget was enforced and what the kernel says of it.
     BudgetEvidence(BudgetEvidence),
     /// A scenario's end.
@@ -168,6 +170,9 @@ pub struct CellSpec {
     pub version: String,
     /// `sqlite`, `etcd`.
     pub datastore: String,
+    /// Which repeat of its cell it is, counted from 0: the same work on a fresh server, so that a figure has a spread.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeat: u32,
     /// How much of Kubernetes it runs: `control-plane` or `node`. Empty in journals from before there was a choice.
     #[serde(default)]
     pub shape: String,
@@ -190,6 +195,11 @@ pub struct CellSpec {
     /// The server's command line, secrets redacted.
     #[serde(default)]
     pub command: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// The finding of one check.
@@ -265,6 +275,19 @@ pub struct Latency {
     pub min_us: u64,
     /// Exact greatest value, microseconds.
     pub max_us: u64,
+}
+
+/// How fast the very folder that holds a server's data makes writes durable: a fact of the place, not of the server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiskProbe {
+    /// Bytes of each write; the 2,300 of the recipe that etcd's documents give for fio.
+    pub write_bytes: u64,
+    /// The times of a write with its fdatasync.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+    /// Why there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_probed_because: Option<String>,
 }
 
 /// How a budget was enforced, and what the kernel says of it.

@@ -5,6 +5,7 @@
 //! reports ([`Report`]) render it to bytes. Rendering an old run is the same code on a journal read from disk.
 
 pub mod budget;
+pub mod compare;
 pub mod console;
 pub mod csv;
 pub mod event;
@@ -25,6 +26,7 @@ pub mod outcome;
 pub mod overview;
 pub mod plot;
 pub mod record;
+pub mod repeats;
 pub mod stats;
 pub mod tables;
 pub mod text;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod compare;
 mod dry_run;
 mod leg;
 mod list;
@@ -40,6 +41,8 @@ enum Command {
     Doctor(crate::doctor::args::DoctorArgs),
     /// Judge and render an earlier run again.
     Report(report::Args),
+    /// Tell what changed from one run to another, or from one cell to another, by more than noise.
+    Compare(compare::Args),
     /// Remove what runs that died have left behind, and nothing else.
     Sweep(sweep::Args),
     /// Download a distribution into the cache.
@@ -132,6 +135,7 @@ async fn run(cli: Cli, suites: &'static [Suite]) -> Result<ExitCode, CommandErro
             })
         }
         Command::Report(args) => report::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Fetch(args) => {
             crate::artifact::run_fetch(&args).await.map_err(artifact)?;

@@ -177,6 +177,16 @@ pub trait Cluster: Send + Sync {
         &'a self,
         relative: &'a [&'static str],
     ) -> BoxFuture<'a, anyhow::Result<Option<u64>>>;
+    /// The folder of this host that holds the server's data, so that its disk can be probed.
+    ///
+    /// # Errors
+    /// A sentence for the report: why it cannot be.
+    fn disk_to_probe(&self) -> Result<std::path::PathBuf, String> {
+        Err(
+            "the server's data are on a disk of this target's own, which is not probed from here"
+                .to_owned(),
+        )
+    }
     /// The server's log file.
     fn log(&self) -> &std::path::Path;
     /// The moment at which the server was executed.

@@ -1,5 +1,6 @@
 //! Tests of judging and rendering on hand-made journals.
 
+mod compare;
 mod formats;
 mod gates;
 mod hostile;

@@ -160,6 +160,10 @@ impl Cluster for NativeCluster {
         async move { Ok(Some(bytes)) }.boxed()
     }
 
+    fn disk_to_probe(&self) -> Result<std::path::PathBuf, String> {
+        Ok(self.about.data_dir.clone())
+    }
+
     fn log(&self) -> &Path {
         &self.about.log
     }
