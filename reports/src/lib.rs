@@ -16,6 +16,7 @@ pub mod gate;
 pub mod history;
 pub mod html;
 pub mod json;
+pub mod judge;
 pub mod junit;
 pub mod latency;
 pub mod markdown;

@@ -5,6 +5,7 @@ mod formats;
 mod gates;
 mod hostile;
 mod journals;
+mod judges;
 mod liveness;
 mod machines;
 mod official;
