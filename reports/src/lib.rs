@@ -16,6 +16,7 @@ pub mod history;
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod known_bug;
 pub mod latency;
 pub mod markdown;
 pub mod metric;

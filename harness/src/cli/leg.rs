@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use reports::budget::Budget;
 
-use super::CommandError;
 use super::resolve::{self, Chosen};
 use super::suite::Args;
+use super::{CommandError, known_bug};
 use crate::cell::Shape;
 use crate::distribution::{Datastore, Distribution};
 use crate::doctor;
@@ -177,8 +177,11 @@ async fn one(
         agents: args.agents,
         budget: &budget,
     };
-    let planned = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
+    let mut planned = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
     chosen.warnings.extend(left_out);
+    if let Some(bug) = known_bug::asked(&args.server_env, chosen.distribution)? {
+        known_bug::tell(bug, &mut chosen.warnings, &mut planned);
+    }
     Ok(Leg {
         target,
         chosen,

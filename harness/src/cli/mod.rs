@@ -1,6 +1,7 @@
 //! The command line.
 
 mod dry_run;
+mod known_bug;
 mod leg;
 mod list;
 mod mutants;
