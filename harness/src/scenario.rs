@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use reports::event::{EventKind, Latency, Measurement};
 use reports::metric::{Metric, Unit};
+use reports::statement::Statement;
 
 use crate::api::Api;
 use crate::cancel::Cancel;
@@ -140,6 +141,20 @@ impl ScenarioContext<'_> {
                 histogram.min()
             },
             max_us: histogram.max(),
+        }));
+    }
+
+    /// States something of the server, to be judged: what must be true, whether it is, on how many facts that rests, and
+    /// the figures in a sentence. An error is not for this: it says that nothing could be found out.
+    pub fn state(&self, name: &str, holds: bool, facts: u64, because: impl Into<String>) {
+        self.sink.emit(EventKind::Statement(Statement {
+            suite: self.suite.into(),
+            scenario: self.scenario.into(),
+            name: name.into(),
+            holds,
+            facts,
+            // It may quote what the server answered.
+            because: crate::text::tame(&because.into()),
         }));
     }
 

@@ -26,6 +26,7 @@ pub mod outcome;
 pub mod overview;
 pub mod plot;
 pub mod record;
+pub mod statement;
 pub mod stats;
 pub mod tables;
 pub mod text;

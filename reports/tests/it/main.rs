@@ -8,5 +8,6 @@ mod liveness;
 mod official;
 mod plots;
 mod prefixes;
+mod statements;
 mod support;
 mod tables;
