@@ -196,6 +196,8 @@ async fn run_scenario(
             run: &scene.settings.run,
             cancel: scene.cancel,
             patience: scene.settings.target.patience(),
+            profile: scene.settings.profile,
+            folder: &scene.settings.folder,
             etcd_metrics: scene.cluster.etcd_metrics(),
             suite,
             scenario: scenario.name(),

@@ -16,6 +16,7 @@ use crate::hold::{Held, hold};
 use crate::journal::CellSink;
 use crate::observer::SamplerCost;
 use crate::plan::PlannedCell;
+use crate::profile::Profile;
 use crate::ready::{self, Ready};
 use crate::sampler::{Driver, Rate};
 use crate::scenario::{Access, Phase, Tap};
@@ -48,6 +49,10 @@ pub struct RunSettings {
     pub ready_within: Duration,
     /// How long it must serve after it became ready.
     pub hold: Duration,
+    /// How much is run.
+    pub profile: Profile,
+    /// The run's folder: what a scenario records beside the journal goes there.
+    pub folder: PathBuf,
 }
 
 /// Runs one cell from nothing to nothing. Everything that it finds leaves through `sink`.

@@ -1,6 +1,7 @@
 //! Scenarios: named procedures on a cluster. A scenario only records; gates judge.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use crate::api::Api;
 use crate::cancel::Cancel;
 use crate::distribution::{Datastore, Distribution, Surface};
 use crate::journal::CellSink;
+use crate::profile::Profile;
 use crate::target::Cluster;
 
 /// A named procedure on a running cluster.
@@ -60,6 +62,10 @@ pub struct ScenarioContext<'a> {
     pub cancel: &'a Cancel,
     /// By how much longer things take there than on this host ([`crate::target::Target::patience`]).
     pub patience: u32,
+    /// How much is run.
+    pub profile: Profile,
+    /// The run's folder: files that are beside the journal go there.
+    pub folder: &'a Path,
     /// Where etcd's metrics are, if anywhere.
     pub etcd_metrics: Option<&'a str>,
     pub(crate) suite: &'static str,
@@ -156,6 +162,24 @@ impl ScenarioContext<'_> {
             // It may quote what the server answered.
             because: crate::text::tame(&because.into()),
         }));
+    }
+
+    /// The cell's id, such as `native-k3s-sqlite-edge`.
+    #[must_use]
+    pub fn cell(&self) -> &str {
+        self.sink.cell()
+    }
+
+    /// The scenario's suite.
+    #[must_use]
+    pub fn suite(&self) -> &'static str {
+        self.suite
+    }
+
+    /// The scenario's name.
+    #[must_use]
+    pub fn scenario(&self) -> &'static str {
+        self.scenario
     }
 
     /// Records a warning, shown in every report.

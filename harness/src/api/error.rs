@@ -23,6 +23,14 @@ pub enum ApiError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There was no connection, so that nothing was sent.
+    #[error("failed to reach the server for {request}: {reason}; see whether it still runs")]
+    Unreachable {
+        /// Method and path.
+        request: String,
+        /// The chain of causes.
+        reason: String,
+    },
     /// The connection failed before or during the answer.
     #[error("failed to exchange {request}: {reason}; see whether the server still runs")]
     Transport {
@@ -64,4 +72,17 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// Whether what went wrong is that no connection could be made.
+pub(crate) fn is_unconnected(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let client = error.downcast_ref::<hyper_util::client::legacy::Error>();
+        if client.is_some_and(hyper_util::client::legacy::Error::is_connect) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

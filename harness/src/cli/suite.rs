@@ -8,7 +8,7 @@ use anyhow::Context;
 use reports::event::{EventKind, RunStarted, SCHEMA_VERSION};
 use reports::{ExitCode, REPORTS};
 
-use super::leg::{self, Leg, Profile};
+use super::leg::{self, Leg};
 use super::{CommandError, dry_run, report, state_dir};
 use crate::artifact::args::{EtcdArgs, K3sArgs};
 use crate::cancel::Cancel;
@@ -17,6 +17,7 @@ use crate::display::Live;
 use crate::journal::{Journal, Sink};
 use crate::observer::{self, SamplerCost};
 use crate::output::stdout;
+use crate::profile::Profile;
 use crate::run_dir::RunDir;
 use crate::runner::{RunSettings, run_cell};
 use crate::scope::{Scope, StateDir};
@@ -212,6 +213,8 @@ impl Run<'_> {
             jobs: usize::from(args.jobs),
             ready_within: Duration::from_secs(args.ready_timeout) * patience,
             hold: Duration::from_secs(args.hold),
+            profile: args.profile,
+            folder: self.dir.path().to_owned(),
         };
         for mut planned in leg.planned {
             if self.cancel.is_cancelled() {

@@ -4,7 +4,8 @@ use reports::known_bug::KNOWN_BUG;
 
 use crate::cell::Shape;
 use crate::distribution::{
-    Access, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec, Surface,
+    Access, ArtifactNeed, CommandLine, Datastore, DatastoreAccess, Distribution, ReadyWhen,
+    ServerSpec, Surface,
 };
 
 /// The specimen, run by assay's own binary as a child process.
@@ -128,5 +129,14 @@ impl Distribution for Reference {
     fn etcd_metrics(&self, spec: &ServerSpec<'_>) -> Option<String> {
         (spec.datastore == Datastore::Etcd && spec.private_network)
             .then(|| format!("http://{}:2381/metrics", spec.address))
+    }
+
+    fn datastore(&self, spec: &ServerSpec<'_>) -> Option<DatastoreAccess> {
+        let socket = match spec.datastore {
+            Datastore::Sqlite => "etcd.sock",
+            Datastore::Etcd => crate::control_plane::ETCD_SOCKET,
+            Datastore::Unknown => return None,
+        };
+        Some(DatastoreAccess::unix(&spec.data_dir.join(socket)))
     }
 }

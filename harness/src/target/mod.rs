@@ -20,7 +20,7 @@ pub use agent::{Agent, Link};
 use crate::artifact::Arch;
 use crate::callback::Place;
 use crate::cell::{Cell, Shape};
-use crate::distribution::{Access, CommandLine, Distribution};
+use crate::distribution::{Access, CommandLine, DatastoreAccess, Distribution};
 use crate::sampler::Sampler;
 use crate::scope::Scope;
 use crate::thrash::Thrash;
@@ -124,6 +124,18 @@ pub trait Cluster: Send + Sync {
     }
     /// Where etcd's Prometheus metrics are served as seen from here, if they are.
     fn etcd_metrics(&self) -> Option<&str>;
+    /// How its datastore is reached directly; paths are valid here.
+    ///
+    /// # Errors
+    /// A sentence for the report: why it is not.
+    fn datastore(&self) -> Result<DatastoreAccess, String> {
+        match self.access() {
+            Access::Etcd { url } => Ok(DatastoreAccess::plain(url.clone())),
+            Access::Kubeconfig { .. } => {
+                Err("this target does not show the server's datastore itself".to_owned())
+            }
+        }
+    }
     /// The command line that was started.
     fn command(&self) -> &CommandLine;
     /// What the record shows of the place besides the binaries' origins: a key and a few words.

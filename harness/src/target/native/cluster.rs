@@ -17,7 +17,7 @@ use super::launch::{Keeper, Started};
 use super::observe;
 use super::protocol::{Told, read};
 use crate::callback::Place;
-use crate::distribution::{Access, CommandLine};
+use crate::distribution::{Access, CommandLine, DatastoreAccess};
 use crate::sampler::{self, Sampler};
 use crate::scope::start_ticks;
 use crate::target::common::{self, told};
@@ -53,6 +53,7 @@ struct About {
     command: CommandLine,
     data_dir: std::path::PathBuf,
     etcd_metrics: Option<String>,
+    datastore: Option<DatastoreAccess>,
     host: Ipv4Addr,
     log: std::path::PathBuf,
 }
@@ -96,6 +97,7 @@ impl NativeCluster {
                 command: started.command,
                 data_dir: started.data_dir,
                 etcd_metrics: started.etcd_metrics,
+                datastore: started.datastore,
                 host: started.host,
                 log: started.log,
             },
@@ -145,6 +147,11 @@ impl Cluster for NativeCluster {
 
     fn etcd_metrics(&self) -> Option<&str> {
         self.about.etcd_metrics.as_deref()
+    }
+
+    fn datastore(&self) -> Result<DatastoreAccess, String> {
+        let none = || "this distribution shows nobody its datastore".to_owned();
+        self.about.datastore.clone().ok_or_else(none)
     }
 
     fn disk_usage<'a>(
