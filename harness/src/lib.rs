@@ -48,5 +48,6 @@ pub mod text;
 pub mod thrash;
 pub mod version;
 mod watchdog;
+mod workshop;
 
 pub use internal::internal;

@@ -133,7 +133,7 @@ pub async fn run_cell(
 }
 
 /// Removes what a provisioning that failed, or was dropped half-way, has left in the ledger; gives what stays.
-async fn take_back(scope: &Scope) -> Vec<String> {
+pub(crate) async fn take_back(scope: &Scope) -> Vec<String> {
     let scope = scope.clone();
     let removing = tokio::task::spawn_blocking(move || {
         let standing = scope.standing().into_iter().rev();

@@ -278,10 +278,10 @@ pub struct BudgetEvidence {
     /// Why it was not enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_enforced_because: Option<String>,
-    /// The limit as read back from the kernel, bytes.
+    /// The limit as read back from the kernel, bytes; of a machine, what its own kernel has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_limit_bytes: Option<u64>,
-    /// The limit as read back from the kernel, thousandths of a CPU.
+    /// The limit as read back from the kernel, thousandths of a CPU; of a machine, what its own kernel tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_limit_milli: Option<u64>,
     /// The kernel's high-water mark, bytes.

@@ -128,7 +128,9 @@ pub fn notices(run: &RunRecord) -> Vec<Notice> {
     for suite in silent_suites(run) {
         say(
             Gravity::Grave,
-            format!("The suite {suite} was asked for and recorded nothing."),
+            format!(
+                "The suite {suite} was asked for and nothing of it ran; what was skipped tells why."
+            ),
         );
     }
     for cell in run.cells.iter().filter(|c| !c.leftovers.is_empty()) {

@@ -49,6 +49,17 @@ pub enum ApiError {
         /// The time granted.
         waited: Duration,
     },
+    /// The server answers, and not as it must for anything to be examined.
+    #[error(
+        "failed to learn what the server offers: {request} was answered with {seen}; see whether it is ready, and \
+         whether these credentials may ask"
+    )]
+    Refused {
+        /// Method and path.
+        request: String,
+        /// The answer in one line.
+        seen: String,
+    },
     /// The answer is greater than assay takes from a device under test.
     #[error("failed to take the answer to {request}: it is longer than {limit} bytes")]
     TooLong {

@@ -50,12 +50,17 @@ fn v1_limits(folders: &V1Mounts) -> Limits {
 
 fn v2_limits(folder: &Path) -> Limits {
     let max = std::fs::read_to_string(folder.join("cpu.max")).unwrap_or_default();
-    let mut fields = max.split_ascii_whitespace().map(|field| field.parse().ok());
-    let (quota, period) = (fields.next().flatten(), fields.next().flatten());
     Limits {
         memory_bytes: number(&folder.join("memory.max")), // "max" does not parse: unlimited
-        cpu_milli: milli(quota, period),
+        cpu_milli: quota_milli(&max),
     }
+}
+
+/// Thousandths of a CPU that `cpu.max` allows, such as `50000 100000`; `None` is no quota (`max`) or unreadable.
+#[must_use]
+pub fn quota_milli(max: &str) -> Option<u64> {
+    let mut fields = max.split_ascii_whitespace().map(|field| field.parse().ok());
+    milli(fields.next().flatten(), fields.next().flatten())
 }
 
 fn milli(quota: Option<u64>, period: Option<u64>) -> Option<u64> {

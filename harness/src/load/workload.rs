@@ -156,7 +156,7 @@ impl Draws {
     pub(super) fn below(&mut self, bound: u32) -> u32 {
         self.0 = self.0.wrapping_add(1);
         // The bias is below one in four thousand millions.
-        ((mixed(self.0) >> 32) * u64::from(bound.max(1)) >> 32) as u32
+        (((mixed(self.0) >> 32) * u64::from(bound.max(1))) >> 32) as u32
     }
 }
 

@@ -5,6 +5,7 @@ mod gates;
 mod hostile;
 mod journals;
 mod liveness;
+mod machines;
 mod official;
 mod plots;
 mod prefixes;

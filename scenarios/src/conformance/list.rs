@@ -21,6 +21,14 @@ const CHUNKS: &[Mutant] = &[
     mutant::LIST_VERSION_MISSING,
 ];
 
+const COMPACTED: &[Mutant] = &[
+    mutant::WRONG_REMAINING_COUNT,
+    mutant::CONTINUE_IGNORED,
+    mutant::CHUNK_CHANGES_VERSION,
+    mutant::EXPIRED_WITHOUT_CONTINUE,
+];
+const COMPACTS: Option<&str> = Some("a datastore compacts once in some minutes");
+
 /// The area's checks.
 pub const CHECKS: &[Check] = &[
     // The official test without order and remaining count, on both of which kine before v0.11.9 is wrong (kine#298): whether
@@ -59,15 +67,26 @@ pub const CHECKS: &[Check] = &[
             Requirement::Resource("v1", "podtemplates"),
             Requirement::Behaviour("compaction"),
         ],
-        kills: &[
-            mutant::WRONG_REMAINING_COUNT,
-            mutant::CONTINUE_IGNORED,
-            mutant::CHUNK_CHANGES_VERSION,
-            mutant::EXPIRED_WITHOUT_CONTINUE,
-        ],
-        slow: Some("a datastore compacts once in some minutes"),
+        kills: COMPACTED,
+        slow: COMPACTS,
         patience: compaction::PATIENCE,
         run: |cx| Box::pin(compaction::continues(cx)),
+        ..Check::BASE
+    },
+    Check {
+        id: "list/continues-after-writes-and-a-compaction",
+        title: "The same where a datastore compacts by how much was written: after many writes.",
+        restates: &[
+            "[sig-api-machinery] Servers with support for API chunking should support continue listing from the last key if the original version has been compacted away, though the list is inconsistent",
+        ],
+        requires: &[
+            Requirement::Resource("v1", "podtemplates"),
+            Requirement::Behaviour("compaction"),
+        ],
+        kills: COMPACTED,
+        slow: COMPACTS,
+        patience: compaction::PATIENCE,
+        run: |cx| Box::pin(compaction::continues_after_writes(cx)),
         ..Check::BASE
     },
     // No official test of its own: upstream meets chunked consistency only by way of the test above.

@@ -8,7 +8,6 @@ use fixtures::etcd::client::{EtcdError, EventKind, Watch as DirectWatch, WatchIt
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use reports::history::{Change, Revision, WatchedKind};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{LoadError, api, capped, number, value};
@@ -107,7 +106,7 @@ pub(super) fn api(watch: ApiWatch, from: Revision) -> WatchStream {
 /// What a line means; `None`: nothing, it is of an object that every namespace has.
 fn of_event(event: &WatchEvent) -> Result<Option<WatchedKind>, LoadError> {
     if event.kind == "ERROR" {
-        let gone = event.object["code"] == Value::from(410);
+        let gone = event.object["code"] == 410;
         let words = event.object["message"].as_str().unwrap_or("ERROR");
         return Ok(Some(ended(if gone { COMPACTED } else { words })));
     }
@@ -137,7 +136,7 @@ fn of_event(event: &WatchEvent) -> Result<Option<WatchedKind>, LoadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn event(kind: &str, object: Value) -> WatchEvent {
         WatchEvent {
