@@ -33,6 +33,10 @@ pub trait Scenario: Sync {
     fn needs_agents(&self) -> bool {
         false
     }
+    /// Why it is left out in this cell, where it could say nothing: it is then skipped with this reason.
+    fn left_out(&self, _cx: &ScenarioContext<'_>) -> Option<String> {
+        None
+    }
     /// Runs it. An error means that it could not measure: the scenario is errored, never passed.
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>>;
 }

@@ -68,7 +68,11 @@ async fn at_level(cx: &ScenarioContext<'_>, bench: &Bench) -> anyhow::Result<()>
     let mut client = bench.client();
     let (mut reads, mut wrong) = (0, 0);
     for (nth, &bytes) in sizes.iter().enumerate() {
-        let writes = if bytes >= 256 << 10 { writes / 4 } else { writes };
+        let writes = if bytes >= 256 << 10 {
+            writes / 4
+        } else {
+            writes
+        };
         let first = nth as Key * KEYS;
         let labels = [bench.label(), ("value_bytes", bytes.to_string())];
         // From a sample before to a sample after, where the place is sampled.
@@ -99,7 +103,11 @@ async fn at_level(cx: &ScenarioContext<'_>, bench: &Bench) -> anyhow::Result<()>
             wrong += u64::from(found != kept[slot as usize]);
             timing::record(&mut read, took)?;
         }
-        ensure!(write.len() >= FLOOR, "only {} writes of {bytes} B", write.len());
+        ensure!(
+            write.len() >= FLOOR,
+            "only {} writes of {bytes} B",
+            write.len()
+        );
         cx.latency("write", &labels, &write, 0, took);
         cx.latency("get", &labels, &read, 0, begun.elapsed());
         if sampled {
@@ -125,9 +133,14 @@ fn amplification(
     let Some(written) = samples.growth(Metric::IoWritten) else {
         return;
     };
-    let source =
-        "bytes written as sampled (io.stat on cgroup v2, else write_bytes of the processes) over bytes of values";
-    cx.measure("written_per_byte", Unit::Ratio, written / payload, labels, source);
+    let source = "bytes written as sampled (io.stat on cgroup v2, else write_bytes of the processes) over bytes of values";
+    cx.measure(
+        "written_per_byte",
+        Unit::Ratio,
+        written / payload,
+        labels,
+        source,
+    );
 }
 
 /// A value beyond the limit is refused in words or kept whole; and the next write goes through.
@@ -144,7 +157,10 @@ async fn beyond(
             let (found, _) = client.get(key).await?;
             let whole = found.is_some_and(|found| found.value == sent.value);
             let words = if whole { "whole" } else { "not whole" };
-            (whole, format!("it was taken at {revision:?} and is kept {words}"))
+            (
+                whole,
+                format!("it was taken at {revision:?} and is kept {words}"),
+            )
         }
         other => (false, format!("it was answered by {other:?}")),
     };

@@ -114,7 +114,9 @@ fn differs(listing: &Listing, is: &Contents) -> Option<String> {
             is.len()
         ));
     }
-    let other = told.iter().find(|(key, version)| is.get(key) != Some(version));
+    let other = told
+        .iter()
+        .find(|(key, version)| is.get(key) != Some(version));
     other.map(|(key, version)| format!("key {key} is {version:?} in it, not {:?}", is.get(key)))
 }
 
@@ -135,7 +137,11 @@ async fn at_level(cx: &ScenarioContext<'_>, bench: &Bench) -> anyhow::Result<()>
         cx.latency("create", &labels, &creates, 0, begun.elapsed());
         let begun = std::time::Instant::now();
         let latency = read(bench, &contents, reads, &mut truth).await?;
-        ensure!(latency.len() >= 50, "only {} reads were answered", latency.len());
+        ensure!(
+            latency.len() >= 50,
+            "only {} reads were answered",
+            latency.len()
+        );
         cx.latency("get", &labels, &latency, 0, begun.elapsed());
         lists(cx, bench, &contents, &labels, &mut truth).await?;
         drop(phase.end());
@@ -253,12 +259,7 @@ async fn pages_under_writes(
     Ok(snapshots)
 }
 
-fn state(
-    cx: &ScenarioContext<'_>,
-    bench: &Bench,
-    truth: &Truth,
-    snapshots: &[Option<String>],
-) {
+fn state(cx: &ScenarioContext<'_>, bench: &Bench, truth: &Truth, snapshots: &[Option<String>]) {
     let first = truth.first.as_deref().unwrap_or("none");
     cx.state(
         &bench.about("the newest list is what was acknowledged"),
@@ -273,7 +274,10 @@ fn state(
         &bench.about("a read gives the last acknowledged write"),
         truth.wrong_reads == 0,
         truth.reads,
-        format!("{} of {} reads gave another", truth.wrong_reads, truth.reads),
+        format!(
+            "{} of {} reads gave another",
+            truth.wrong_reads, truth.reads
+        ),
     );
     let wrong: Vec<_> = snapshots.iter().flatten().collect();
     cx.state(
@@ -295,10 +299,7 @@ mod tests {
 
     #[test]
     fn a_list_must_be_exactly_what_there_is() {
-        let version = |revision| Version {
-            value: 1,
-            revision,
-        };
+        let version = |revision| Version { value: 1, revision };
         let is = Contents::from([(1, version(4)), (2, version(5))]);
         let listing = |items: &[(Key, i64)]| Listing {
             client: 0,

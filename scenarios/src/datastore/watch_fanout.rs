@@ -15,7 +15,7 @@ use reports::stats;
 
 use super::common::bench::{Bench, Contents};
 use super::common::delivery::Delivery;
-use super::common::follow::{Followed, Follower};
+use super::common::follow::{Followed, Follower, Seen};
 use super::common::steady::{Rate, Steady, Writes};
 use super::common::timing::{self, micros};
 
@@ -164,7 +164,7 @@ fn take(found: &mut Found, writes: &Writes, followed: &[Followed], begun: Instan
     for one in followed {
         found
             .delivery
-            .add(&expected, one.seen.iter().map(|(revision, _)| *revision));
+            .add(&expected, one.seen.iter().map(|seen| seen.revision));
         found.watchers += 1;
         let silence = longest_silence(&one.seen, begun, over);
         found.longest_silence = found.longest_silence.max(silence);
@@ -173,12 +173,12 @@ fn take(found: &mut Found, writes: &Writes, followed: &[Followed], begun: Instan
 }
 
 /// The longest time between two changes that a watcher heard of, while writers wrote.
-fn longest_silence(seen: &[(Revision, Instant)], begun: Instant, over: Instant) -> Duration {
+fn longest_silence(seen: &[Seen], begun: Instant, over: Instant) -> Duration {
     let mut last = begun;
     let mut longest = Duration::ZERO;
-    for (_, at) in seen {
-        longest = longest.max(at.saturating_duration_since(last));
-        last = *at;
+    for one in seen {
+        longest = longest.max(one.at.saturating_duration_since(last));
+        last = one.at;
     }
     longest.max(over.saturating_duration_since(last))
 }
@@ -199,7 +199,7 @@ fn measure(
     let mut from_ack = Vec::new();
     for one in followed {
         let mut own = micros()?;
-        for (revision, at) in &one.seen {
+        for Seen { revision, at, .. } in &one.seen {
             let Some((call, end)) = by_revision.get(revision) else {
                 continue;
             };
@@ -212,7 +212,10 @@ fn measure(
         worst_p99 = worst_p99.max(own.value_at_quantile(0.99));
         from_call.add(&own)?;
     }
-    ensure!(!from_call.is_empty(), "no watcher got a change of a known write");
+    ensure!(
+        !from_call.is_empty(),
+        "no watcher got a change of a known write"
+    );
     cx.latency("delivery", labels, &from_call, 0, took);
     let samples = Some(from_ack.len() as u64);
     let sorted = stats::finite(from_ack);
@@ -229,7 +232,14 @@ fn measure(
     let worst = worst_p99 as f64 / 1e3;
     let source = "of each watcher's own p99, from the write's call";
     let watchers = Some(followed.len() as u64);
-    cx.measure_of("worst_watcher_p99", Unit::Milliseconds, worst, labels, watchers, source);
+    cx.measure_of(
+        "worst_watcher_p99",
+        Unit::Milliseconds,
+        worst,
+        labels,
+        watchers,
+        source,
+    );
     Ok(())
 }
 
@@ -241,11 +251,14 @@ fn state(cx: &ScenarioContext<'_>, bench: &Bench, found: &Found) {
         disordered,
         unasked,
     } = found.delivery;
-    let mut say = |name: &str, holds, facts, because: String| {
+    let say = |name: &str, holds, facts, because: String| {
         cx.state(&bench.about(name), holds, facts, because);
     };
     let ends = match found.ended.first() {
-        Some(how) => format!("; {} watches were ended, the first: {how}", found.ended.len()),
+        Some(how) => format!(
+            "; {} watches were ended, the first: {how}",
+            found.ended.len()
+        ),
         None => String::new(),
     };
     say(

@@ -122,6 +122,24 @@ impl Bench {
         }
     }
 
+    /// Records that the server itself may delete a key from now on, because of its lease: for whoever judges the history
+    /// it is a delete whose outcome nobody told.
+    pub fn may_be_deleted(&self, key: Key, version: Version, from: Instant) {
+        let handle = self.handle();
+        handle.op(Operation {
+            client: handle.enlist(1),
+            call: handle.at(from),
+            end: handle.now(),
+            key,
+            request: Request::Delete {
+                expected: version.revision,
+            },
+            answer: Answer::Unknown {
+                reason: "its lease".to_owned(),
+            },
+        });
+    }
+
     /// Creates keys, several at a time, and records how long each took.
     ///
     /// # Errors
@@ -147,7 +165,10 @@ impl Bench {
             });
         }
         while let Some(made) = tasks.join_next().await {
-            for (key, version, took) in made.context("a client panicked")?.context("failed to fill the store")? {
+            for (key, version, took) in made
+                .context("a client panicked")?
+                .context("failed to fill the store")?
+            {
                 into.insert(key, version);
                 timing::record(latency, took)?;
             }

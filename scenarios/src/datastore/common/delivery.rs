@@ -61,10 +61,28 @@ mod tests {
         };
         assert_eq!(of(&[5, 7, 8]), good);
         assert_eq!(of(&[5, 8]), Delivery { lost: 1, ..good });
-        assert_eq!(of(&[5, 7, 7, 8]), Delivery { repeated: 1, ..good });
+        assert_eq!(
+            of(&[5, 7, 7, 8]),
+            Delivery {
+                repeated: 1,
+                ..good
+            }
+        );
         // What is repeated later is not out of order as well: a resumed watch may do so.
-        assert_eq!(of(&[5, 7, 8, 7]), Delivery { repeated: 1, ..good });
-        assert_eq!(of(&[5, 8, 7]), Delivery { disordered: 1, ..good });
+        assert_eq!(
+            of(&[5, 7, 8, 7]),
+            Delivery {
+                repeated: 1,
+                ..good
+            }
+        );
+        assert_eq!(
+            of(&[5, 8, 7]),
+            Delivery {
+                disordered: 1,
+                ..good
+            }
+        );
         assert_eq!(of(&[5, 6, 7, 8]), Delivery { unasked: 1, ..good });
         assert_eq!(of(&[]), Delivery { lost: 3, ..good });
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use futures::StreamExt;
 use harness::load::{Handle, LoadError, Store};
-use reports::history::{Revision, Watched, WatchedKind};
+use reports::history::{Change, Key, Revision, Watched, WatchedKind};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -16,11 +16,24 @@ pub struct Follower {
     task: JoinHandle<Followed>,
 }
 
+/// A change that a watch delivered.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// Its revision.
+    pub revision: Revision,
+    /// Its key.
+    pub key: Key,
+    /// Whether the key is gone by it.
+    pub deleted: bool,
+    /// When it came.
+    pub at: Instant,
+}
+
 /// What a watch delivered.
 #[derive(Debug, Default)]
 pub struct Followed {
-    /// Revisions of changes, in the order in which they came, and when.
-    pub seen: Vec<(Revision, Instant)>,
+    /// Changes, in the order in which they came.
+    pub seen: Vec<Seen>,
     /// Changes of keys that nobody here wrote.
     pub strangers: u64,
     /// How it ended, if the server ended it.
@@ -66,8 +79,17 @@ impl Follower {
                 };
                 record(kind.clone());
                 match kind {
-                    WatchedKind::Changed { revision, .. } => {
-                        followed.seen.push((revision, Instant::now()));
+                    WatchedKind::Changed {
+                        key,
+                        change,
+                        revision,
+                    } => {
+                        followed.seen.push(Seen {
+                            revision,
+                            key,
+                            deleted: change == Change::Delete,
+                            at: Instant::now(),
+                        });
                         tell.send_replace(revision);
                     }
                     WatchedKind::Bookmark { revision } => {
@@ -104,16 +126,5 @@ impl Follower {
         // Where the task has ended already nobody takes it.
         let _ = self.stop.send(());
         self.task.await.context("a watcher panicked")
-    }
-
-    /// Waits until the server ends it; `None`: it did not within that time, and was ended here.
-    ///
-    /// # Errors
-    /// When its task panicked.
-    pub async fn ended_by_server(mut self, within: Duration) -> anyhow::Result<Followed> {
-        match tokio::time::timeout(within, &mut self.task).await {
-            Ok(followed) => followed.context("a watcher panicked"),
-            Err(_) => self.end().await,
-        }
     }
 }

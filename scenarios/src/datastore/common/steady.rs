@@ -34,7 +34,9 @@ pub struct Writes {
 impl Writes {
     /// The revisions of acknowledged writes.
     pub fn acknowledged(&self) -> impl Iterator<Item = Revision> {
-        self.all.iter().filter_map(|w| w.outcome.as_ref().ok().copied())
+        self.all
+            .iter()
+            .filter_map(|w| w.outcome.as_ref().ok().copied())
     }
 
     /// How many were not acknowledged, and the first answer of those.
