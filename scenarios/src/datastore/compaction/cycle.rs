@@ -59,6 +59,15 @@ impl Plan {
     }
 }
 
+/// How long a compaction is waited for.
+#[derive(Debug, Clone, Copy)]
+pub enum Waits {
+    /// As long as it may take.
+    Fully,
+    /// For a second, after another was waited for in vain.
+    Briefly,
+}
+
 /// What a cycle showed.
 pub struct Cycle {
     /// Revisions of the writes in it.
@@ -79,7 +88,7 @@ pub async fn one(
     bench: &Bench,
     churned: &mut Contents,
     plan: Plan,
-    nth: u32,
+    (nth, waits): (u32, Waits),
 ) -> anyhow::Result<Cycle> {
     let below = bench.store.revision().await?;
     let phase = cx.phase(&format!("cycle-{}", nth + 1));
@@ -128,7 +137,10 @@ pub async fn one(
             MarkKind::Compacted(target),
             format!("Compact({target}) was answered in {:?}", asked.elapsed()),
         );
-        OBEYS_WITHIN * cx.patience
+        match waits {
+            Waits::Fully => OBEYS_WITHIN * cx.patience,
+            Waits::Briefly => Duration::from_secs(1),
+        }
     } else {
         BY_ITSELF_WITHIN
     };
