@@ -213,17 +213,21 @@ async fn run_scenario(
             tap: scene.tap,
         };
         let deadline = SCENARIO_DEADLINE * scene.settings.target.patience();
-        match tokio::time::timeout(deadline, scenario.run(&cx)).await {
-            Ok(Ok(())) => (Outcome::Passed, None),
-            Ok(Err(error)) => (
-                Outcome::Errored,
-                // It may quote what the server answered.
-                Some(crate::text::tame(&format!("{error:#}"))),
-            ),
-            Err(_) => (
-                Outcome::Errored,
-                Some(format!("it did not end within {deadline:?}")),
-            ),
+        if let Some(why) = scenario.left_out(&cx) {
+            (Outcome::Skipped, Some(why))
+        } else {
+            match tokio::time::timeout(deadline, scenario.run(&cx)).await {
+                Ok(Ok(())) => (Outcome::Passed, None),
+                Ok(Err(error)) => (
+                    Outcome::Errored,
+                    // It may quote what the server answered.
+                    Some(crate::text::tame(&format!("{error:#}"))),
+                ),
+                Err(_) => (
+                    Outcome::Errored,
+                    Some(format!("it did not end within {deadline:?}")),
+                ),
+            }
         }
     } else {
         let reason = format!(

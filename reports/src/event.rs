@@ -11,6 +11,7 @@ use crate::budget::Budget;
 use crate::metric::{Metric, Unit};
 use crate::official::OfficialList;
 use crate::outcome::Outcome;
+use crate::statement::Statement;
 
 /// The version of the journal's and the record's schema. Raised with every change that an old reader could misread.
 pub const SCHEMA_VERSION: u32 = 3;
@@ -70,6 +71,8 @@ pub enum EventKind {
     Latency(Latency),
     /// How fast the disk is that holds the server's data, told before the first scenario that works on it.
     DiskProbe(DiskProbe),
+    /// What a scenario states of the server.
+    Statement(Statement),
     /// How the budget was enforced and what the kernel says of it.
     BudgetEvidence(BudgetEvidence),
     /// A scenario's end.

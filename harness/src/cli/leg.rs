@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use reports::budget::Budget;
 
-use super::CommandError;
 use super::resolve::{self, Chosen};
 use super::suite::Args;
+use super::{CommandError, known_bug};
 use crate::cell::Shape;
 use crate::distribution::{Datastore, Distribution};
 use crate::doctor;
@@ -153,8 +153,11 @@ async fn one(
         budget: &budget,
     };
     let planned = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
-    let planned = plan::repeated(planned, most_repeats(&selections, args.repeats()));
+    let mut planned = plan::repeated(planned, most_repeats(&selections, args.repeats()));
     chosen.warnings.extend(left_out);
+    if let Some(bug) = known_bug::asked(&args.server_env, chosen.distribution)? {
+        known_bug::tell(bug, &mut chosen.warnings, &mut planned);
+    }
     Ok(Leg {
         target,
         chosen,

@@ -11,5 +11,6 @@ mod machines;
 mod official;
 mod plots;
 mod prefixes;
+mod statements;
 mod support;
 mod tables;
