@@ -88,6 +88,14 @@ impl Scenario for WriteLadder {
         &[Surface::KubernetesApi, Surface::EtcdApi]
     }
 
+    /// Its figures are compared where one waits long enough, or asks for repeats.
+    fn repeats(&self, profile: Profile) -> u32 {
+        match profile {
+            Profile::Quick | Profile::Default => 1,
+            Profile::Full => profile.headline_repeats(),
+        }
+    }
+
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>> {
         async move {
             let extent = extent(cx.profile);
