@@ -227,3 +227,58 @@ async fn a_run_that_is_stopped_says_so() {
     let (outcome, ()) = tokio::join!(load::run(&scene.store, &workload, None, &cancel), stopped);
     assert!(outcome.unwrap_err().to_string().contains("interrupted"));
 }
+
+#[tokio::test]
+async fn a_socket_that_is_no_etcd_is_told_from_one() {
+    use tokio::io::AsyncWriteExt;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("other.sock");
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    let other = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"220 smtp.example ESMTP\r\n").await;
+        }
+    });
+    let tried = async {
+        let store = Store::at(DatastoreAccess::unix(&socket), "/x/").await?;
+        let workload = short(Pace::Closed { clients: 2 }, Mix::default());
+        load::run(&store, &workload, None, &never()).await
+    };
+    let error = tokio::time::timeout(Duration::from_secs(60), tried)
+        .await
+        .unwrap();
+    let words = format!("{:#}", error.unwrap_err());
+    assert!(words.contains("failed to"), "{words}");
+    other.abort();
+}
+
+#[tokio::test]
+async fn a_datastore_that_vanishes_leaves_errors_and_not_a_hang() {
+    let Scene {
+        store,
+        _shim: shim,
+        _folder: folder,
+        ..
+    } = scene().await;
+    let workload = Workload {
+        seconds: 3.0,
+        deadline: 1.0,
+        ..short(Pace::Closed { clients: 2 }, Mix::default())
+    };
+    let never = never();
+    let ran = load::run(&store, &workload, None, &never);
+    let vanished = async {
+        // As soon as something is written.
+        while store.list(0, None).await.unwrap().items.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        shim.stop().await.unwrap();
+    };
+    let both = async { tokio::join!(ran, vanished) };
+    let (outcome, ()) = tokio::time::timeout(Duration::from_secs(60), both)
+        .await
+        .unwrap();
+    let load = outcome.unwrap();
+    assert!(load.errors() > 0 && load.first_error.is_some(), "{load:?}");
+    drop(folder);
+}
