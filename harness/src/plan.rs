@@ -8,6 +8,13 @@ use reports::budget::Budget;
 use crate::cell::Shape;
 use crate::distribution::{Datastore, Distribution};
 
+/// What the id of a cell for faults ends with.
+pub const FAULTS: &str = "-faults";
+
+/// The size of the disk of a cell for faults. K3s v1.21 unpacks 200 MiB, and etcd reserves 64 MiB at a time for its log:
+/// that and what scenarios write must fit.
+pub const FAULTS_DISK: u64 = 1 << 30;
+
 /// A cell that will run.
 #[derive(Clone)]
 pub struct PlannedCell {
@@ -25,6 +32,8 @@ pub struct PlannedCell {
     pub agents: u8,
     /// What it may use.
     pub budget: Budget,
+    /// Whether it is for the scenarios that inject faults, and for no other.
+    pub faults: bool,
     /// Why it cannot run; then it is skipped with this reason.
     pub skip: Option<String>,
 }
@@ -43,6 +52,8 @@ pub struct Common<'a> {
     pub agents: u8,
     /// What they may use.
     pub budget: &'a Budget,
+    /// Whether they are for faults.
+    pub faults: bool,
 }
 
 impl Common<'_> {
@@ -62,6 +73,9 @@ impl Common<'_> {
             let plain = shown.get(name) == Some(value) && value.len() <= LONGEST_VALUE;
             let value = if plain { slug(value) } else { digest(value) };
             id.push_str(&format!("-{}{value}", slug(name)));
+        }
+        if self.faults {
+            id.push_str(FAULTS);
         }
         id
     }
@@ -100,6 +114,7 @@ pub fn cells(
                 env: common.env.to_vec(),
                 agents: common.agents,
                 budget: common.budget.clone(),
+                faults: common.faults,
                 skip,
             }
         })
@@ -147,6 +162,7 @@ mod tests {
             env: &[],
             agents: 0,
             budget: &budget,
+            faults: false,
         };
         let planned = cells(&common, &both, &binaries, &missing);
         assert_eq!(planned[0].id, "native-reference-sqlite-768Mi-1.5");
@@ -160,6 +176,14 @@ mod tests {
         assert_eq!(
             other.id(Datastore::Etcd),
             "native-reference-etcd-node-768Mi-1.5-GOGC40"
+        );
+        let harmed = Common {
+            faults: true,
+            ..common
+        };
+        assert_eq!(
+            harmed.id(Datastore::Etcd),
+            "native-reference-etcd-768Mi-1.5-faults"
         );
         let joined = Common { agents: 2, ..other };
         assert_eq!(

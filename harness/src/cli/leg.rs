@@ -176,8 +176,15 @@ async fn one(
         env: &args.server_env,
         agents: args.agents,
         budget: &budget,
+        faults: false,
     };
-    let planned = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
+    let planned = kinds(&selections, target.as_ref())
+        .into_iter()
+        .flat_map(|faults| {
+            let common = Common { faults, ..common };
+            plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing)
+        })
+        .collect();
     chosen.warnings.extend(left_out);
     Ok(Leg {
         target,
@@ -185,6 +192,23 @@ async fn one(
         selections,
         planned,
     })
+}
+
+/// The kinds of cells that the selections need: ordinary ones, then those for faults. Where there are no faults, their
+/// scenarios say so in an ordinary one.
+fn kinds(selections: &[Selection], target: &dyn Target) -> Vec<bool> {
+    let scenarios = || selections.iter().flat_map(|selection| &selection.scenarios);
+    let faults = target.has_faults() && scenarios().any(|scenario| scenario.injects_faults());
+    let checks = selections
+        .iter()
+        .any(|selection| !selection.checks.is_empty());
+    let ordinary = checks || scenarios().any(|scenario| !scenario.injects_faults());
+    let kinds = [(false, ordinary || !faults), (true, faults)];
+    kinds
+        .into_iter()
+        .filter(|(_, needed)| *needed)
+        .map(|(kind, _)| kind)
+        .collect()
 }
 
 pub(super) fn kind(name: &str) -> Result<&'static TargetKind, CommandError> {
