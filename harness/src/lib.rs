@@ -30,6 +30,7 @@ pub mod net;
 pub mod observer;
 pub mod output;
 pub mod plan;
+pub mod probe;
 pub mod profile;
 pub mod ready;
 mod redact;

@@ -16,7 +16,7 @@ use crate::hold::{Held, hold};
 use crate::journal::CellSink;
 use crate::observer::SamplerCost;
 use crate::plan::PlannedCell;
-use crate::profile::Profile;
+use crate::profile::{Profile, Repeats};
 use crate::ready::{self, Ready};
 use crate::sampler::{Driver, Rate};
 use crate::scenario::{Access, Phase, Tap};
@@ -37,6 +37,8 @@ pub struct RunSettings {
     pub target: Arc<dyn Target>,
     /// What runs in each cell.
     pub selections: Vec<Selection>,
+    /// How often the scenarios in it run.
+    pub repeats: Repeats,
     /// Resolved binaries.
     pub binaries: BTreeMap<&'static str, PathBuf>,
     /// Version by distribution, as far as known before it runs.
@@ -376,6 +378,7 @@ fn spec(settings: &RunSettings, planned: &PlannedCell, command: Vec<String>) -> 
         distribution: planned.distribution.name().to_owned(),
         version: settings.version.clone(),
         datastore: planned.datastore.to_string(),
+        repeat: planned.repeat,
         shape: planned.shape.to_string(),
         env: text::redact_pairs(&planned.env),
         arch: settings.target.arch().map(|arch| arch.to_string()),

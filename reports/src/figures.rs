@@ -94,13 +94,26 @@ impl CellRecord {
     }
 
     /// OOM kills from the evidence and from the samples, whichever knows of more: a cell that died never
-    /// wrote its evidence.
+    /// wrote its evidence. `None`: nobody counted them to the end.
     #[must_use]
-    pub fn oom_kills(&self) -> u64 {
-        let sampled = self.greatest(Metric::OomKills).unwrap_or(0.0).max(0.0) as u64;
-        self.budget
-            .as_ref()
-            .map_or(sampled, |b| b.oom_kills.max(sampled))
+    pub fn oom_kills(&self) -> Option<u64> {
+        let sampled = self
+            .greatest(Metric::OomKills)
+            .map(|kills| kills.max(0.0) as u64);
+        match &self.budget {
+            // The last sample comes before the end.
+            Some(evidence) if evidence.enforced && evidence.oom_kills.is_none() => {
+                sampled.filter(|kills| *kills > 0)
+            }
+            Some(evidence) => evidence.oom_kills.max(sampled),
+            None => sampled,
+        }
+    }
+
+    /// Whether the kernel is known to have killed for memory.
+    #[must_use]
+    pub fn was_oom_killed(&self) -> bool {
+        self.oom_kills() > Some(0)
     }
 
     /// Unasked ends of the server from the evidence and from the journal, whichever knows of more.

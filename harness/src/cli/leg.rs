@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use reports::budget::Budget;
 
-use super::CommandError;
 use super::resolve::{self, Chosen};
 use super::suite::Args;
+use super::{CommandError, known_bug};
 use crate::cell::Shape;
 use crate::distribution::{Datastore, Distribution};
 use crate::doctor;
 use crate::plan::{self, Common, PlannedCell};
-use crate::profile::Profile;
+use crate::profile::{Profile, Repeats};
 use crate::suite::{Selection, Suite, select, served, slice, without_the_longest};
 use crate::target::{TARGETS, Target, TargetKind};
 
@@ -153,13 +153,23 @@ async fn one(
         budget: &budget,
     };
     let planned = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
+    let mut planned = plan::repeated(planned, most_repeats(&selections, args.repeats()));
     chosen.warnings.extend(left_out);
+    if let Some(bug) = known_bug::asked(&args.server_env, chosen.distribution)? {
+        known_bug::tell(bug, &mut chosen.warnings, &mut planned);
+    }
     Ok(Leg {
         target,
         chosen,
         selections,
         planned,
     })
+}
+
+/// How often the scenario runs that runs most often.
+fn most_repeats(selections: &[Selection], repeats: Repeats) -> u32 {
+    let scenarios = selections.iter().flat_map(|s| &s.scenarios);
+    scenarios.map(|s| repeats.of(*s)).max().unwrap_or(1)
 }
 
 pub(super) fn kind(name: &str) -> Result<&'static TargetKind, CommandError> {

@@ -17,7 +17,7 @@ use crate::display::Live;
 use crate::journal::{Journal, Sink};
 use crate::observer::{self, SamplerCost};
 use crate::output::stdout;
-use crate::profile::Profile;
+use crate::profile::{Profile, Repeats};
 use crate::run_dir::RunDir;
 use crate::runner::{RunSettings, run_cell};
 use crate::scope::{Scope, StateDir};
@@ -55,6 +55,10 @@ pub(super) struct Args {
     /// target that can, docker or free-running qemu. It becomes part of the cell's name.
     #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=8))]
     pub(super) agents: u8,
+    /// Run headline scenarios on this many servers, one after another, instead of as many as the profile has; the
+    /// datastores take turns in mirrored order.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100))]
+    repeats: Option<u32>,
     /// Only checks and scenarios whose id or title holds this text.
     #[arg(long)]
     pub(super) filter: Option<String>,
@@ -85,6 +89,16 @@ pub(super) struct Args {
     pub(super) etcd: EtcdArgs,
     #[command(flatten)]
     pub(super) places: TargetArgs,
+}
+
+impl Args {
+    /// How often scenarios run.
+    pub(super) fn repeats(&self) -> Repeats {
+        Repeats {
+            profile: self.profile,
+            asked: self.repeats,
+        }
+    }
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -207,6 +221,7 @@ impl Run<'_> {
             run: self.dir.id().to_owned(),
             target: leg.target,
             selections: leg.selections,
+            repeats: args.repeats(),
             binaries: leg.chosen.binaries,
             version: leg.chosen.version,
             artifacts: leg.chosen.artifacts,

@@ -52,8 +52,22 @@ pub struct Exit {
     pub code: Option<i32>,
     /// The signal that ended it, if one did.
     pub signal: Option<i32>,
-    /// Whether the kernel counts an OOM kill in its cgroup.
+    /// Whether it was killed for its memory: by SIGKILL, and the kernel counts an OOM kill in its cgroup.
     pub oom_killed: bool,
+}
+
+impl Exit {
+    /// An end by a code or a signal. `counted`: the kernel counts an OOM kill in its cgroup, which may have been another
+    /// process of it; only SIGKILL can have been this.
+    #[must_use]
+    pub fn new(code: Option<i32>, signal: Option<i32>, counted: bool) -> Self {
+        let sigkill = rustix::process::Signal::KILL.as_raw();
+        Self {
+            code,
+            signal,
+            oom_killed: counted && signal == Some(sigkill),
+        }
+    }
 }
 
 /// What a target brings that has clusters already.
@@ -163,6 +177,16 @@ pub trait Cluster: Send + Sync {
         &'a self,
         relative: &'a [&'static str],
     ) -> BoxFuture<'a, anyhow::Result<Option<u64>>>;
+    /// The folder of this host that holds the server's data, so that its disk can be probed.
+    ///
+    /// # Errors
+    /// A sentence for the report: why it cannot be.
+    fn disk_to_probe(&self) -> Result<std::path::PathBuf, String> {
+        Err(
+            "the server's data are on a disk of this target's own, which is not probed from here"
+                .to_owned(),
+        )
+    }
     /// The server's log file.
     fn log(&self) -> &std::path::Path;
     /// The moment at which the server was executed.

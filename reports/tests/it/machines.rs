@@ -3,7 +3,7 @@
 use crate::support;
 use reports::event::BudgetEvidence;
 use reports::gate::Verdict;
-use reports::outcome::Outcome::{Errored, Passed};
+use reports::outcome::Outcome::{Errored, Passed, Skipped};
 use reports::record::RunRecord;
 use reports::{ExitCode, exit_code, judge};
 
@@ -41,6 +41,27 @@ fn a_machine_of_the_size_asked_for_is_a_budget_in_force() {
         verdict.because
     );
     assert_eq!(exit_code(&run), ExitCode::Passed);
+}
+
+#[test]
+fn what_nobody_counted_is_no_pass() {
+    for enforced in [true, false] {
+        let run = machine(|e| {
+            e.oom_kills = None;
+            e.enforced = enforced;
+        });
+        let verdicts = &run.cells[0].verdicts;
+        let oom = verdicts.iter().find(|v| v.what == "no OOM kill");
+        let wanted = if enforced { Errored } else { Skipped };
+        assert_eq!(oom.map(|v| v.outcome), Some(wanted));
+    }
+    let known = support::evidence(100.0);
+    let mut unknown = known.clone();
+    unknown.oom_kills = None;
+    assert_eq!(known.clone().worst_with(&unknown).oom_kills, None);
+    let mut killed = known;
+    killed.oom_kills = Some(1);
+    assert_eq!(unknown.worst_with(&killed).oom_kills, Some(1));
 }
 
 #[test]

@@ -70,21 +70,17 @@ impl NativeCluster {
         let (tell, ended) = watch::channel(None);
         let cgroup = started.cgroup.clone().ok();
         tokio::spawn(async move {
-            let mut exit = Exit {
-                code: None,
-                signal: None,
-                oom_killed: false,
-            };
+            let mut told = (None, None);
             // Should the keeper be killed, the server dies with it and nobody knows its exit status.
             while let Ok(Some(line)) = lines.next_line().await {
                 if let Ok(Told::Exited { code, signal }) = read(&line) {
-                    (exit.code, exit.signal) = (code, signal);
+                    told = (code, signal);
                     break;
                 }
             }
-            exit.oom_killed = cgroup.is_some_and(|cgroup| cgroup.counters().oom_kills > 0);
+            let counted = cgroup.is_some_and(|cgroup| cgroup.counters().oom_kills > Some(0));
             // Nobody waits any more when the cluster was dropped.
-            let _ = tell.send(Some(exit));
+            let _ = tell.send(Some(Exit::new(told.0, told.1, counted)));
         });
         Self {
             about: About {
@@ -162,6 +158,10 @@ impl Cluster for NativeCluster {
         let bytes = relative.iter().map(|path| bytes_beneath(&data.join(path)));
         let bytes = bytes.sum();
         async move { Ok(Some(bytes)) }.boxed()
+    }
+
+    fn disk_to_probe(&self) -> Result<std::path::PathBuf, String> {
+        Ok(self.about.data_dir.clone())
     }
 
     fn log(&self) -> &Path {
