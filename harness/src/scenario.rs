@@ -42,6 +42,11 @@ pub trait Scenario: Sync {
     fn left_out(&self, _cx: &ScenarioContext<'_>) -> Option<String> {
         None
     }
+    /// Whether it does harm to the server. It then runs in a cell of its own kind ([`crate::plan::FAULTS`]), whose server
+    /// lies on a small disk, so that what others measure is not touched.
+    fn injects_faults(&self) -> bool {
+        false
+    }
     /// Runs it. An error means that it could not measure: the scenario is errored, never passed.
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>>;
 }

@@ -151,9 +151,20 @@ async fn one(
         env: &args.server_env,
         agents: args.agents,
         budget: &budget,
+        faults: false,
     };
-    let planned = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
-    let mut planned = plan::repeated(planned, most_repeats(&selections, args.repeats()));
+    let mut planned = Vec::new();
+    for faults in kinds(&selections, target.as_ref()) {
+        let common = Common { faults, ..common };
+        let cells = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
+        // What is compared is repeated; a fault is answered once.
+        let times = if faults {
+            1
+        } else {
+            most_repeats(&selections, args.repeats())
+        };
+        planned.extend(plan::repeated(cells, times));
+    }
     chosen.warnings.extend(left_out);
     if let Some(bug) = known_bug::asked(&args.server_env, chosen.distribution)? {
         known_bug::tell(bug, &mut chosen.warnings, &mut planned);
@@ -170,6 +181,23 @@ async fn one(
 fn most_repeats(selections: &[Selection], repeats: Repeats) -> u32 {
     let scenarios = selections.iter().flat_map(|s| &s.scenarios);
     scenarios.map(|s| repeats.of(*s)).max().unwrap_or(1)
+}
+
+/// The kinds of cells that the selections need: ordinary ones, then those for faults. Where there are no faults, their
+/// scenarios say so in an ordinary one.
+fn kinds(selections: &[Selection], target: &dyn Target) -> Vec<bool> {
+    let scenarios = || selections.iter().flat_map(|selection| &selection.scenarios);
+    let faults = target.has_faults() && scenarios().any(|scenario| scenario.injects_faults());
+    let checks = selections
+        .iter()
+        .any(|selection| !selection.checks.is_empty());
+    let ordinary = checks || scenarios().any(|scenario| !scenario.injects_faults());
+    let kinds = [(false, ordinary || !faults), (true, faults)];
+    kinds
+        .into_iter()
+        .filter(|(_, needed)| *needed)
+        .map(|(kind, _)| kind)
+        .collect()
 }
 
 pub(super) fn kind(name: &str) -> Result<&'static TargetKind, CommandError> {
