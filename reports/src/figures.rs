@@ -94,13 +94,26 @@ impl CellRecord {
     }
 
     /// OOM kills from the evidence and from the samples, whichever knows of more: a cell that died never
-    /// wrote its evidence.
+    /// wrote its evidence. `None`: nobody counted them to the end.
     #[must_use]
-    pub fn oom_kills(&self) -> u64 {
-        let sampled = self.greatest(Metric::OomKills).unwrap_or(0.0).max(0.0) as u64;
-        self.budget
-            .as_ref()
-            .map_or(sampled, |b| b.oom_kills.max(sampled))
+    pub fn oom_kills(&self) -> Option<u64> {
+        let sampled = self
+            .greatest(Metric::OomKills)
+            .map(|kills| kills.max(0.0) as u64);
+        match &self.budget {
+            // The last sample comes before the end.
+            Some(evidence) if evidence.enforced && evidence.oom_kills.is_none() => {
+                sampled.filter(|kills| *kills > 0)
+            }
+            Some(evidence) => evidence.oom_kills.max(sampled),
+            None => sampled,
+        }
+    }
+
+    /// Whether the kernel is known to have killed for memory.
+    #[must_use]
+    pub fn was_oom_killed(&self) -> bool {
+        self.oom_kills() > Some(0)
     }
 
     /// Unasked ends of the server from the evidence and from the journal, whichever knows of more.
@@ -112,26 +125,17 @@ impl CellRecord {
             .map_or(witnessed, |b| b.restarts.max(witnessed))
     }
 
-    /// Time to ready in milliseconds with the number of starts behind it: the median of the millisecond
-    /// figures whose name has the word `ready` in it, those of a cold start first.
+    /// Time from the execution of a cold server to its first 200 of `/readyz` (`/health`, of a bare etcd), in milliseconds
+    /// of wall time, with the number of starts behind it: their median. Neither a restored server's time nor that on a
+    /// counting machine's own clock is one.
     #[must_use]
     pub fn time_to_ready(&self) -> Option<(f64, usize)> {
-        let ready = |cold: bool| -> Vec<f64> {
-            self.measurements
-                .iter()
-                .filter(|m| m.unit == Unit::Milliseconds && m.value.is_finite())
-                .filter(|m| {
-                    m.name
-                        .split('_')
-                        .any(|word| word == "ready" || word == "readyz")
-                })
-                .filter(|m| !cold || m.scenario.contains("cold"))
-                .map(|m| m.value)
-                .collect()
-        };
-        let values = Some(ready(true))
-            .filter(|v| !v.is_empty())
-            .unwrap_or_else(|| ready(false));
+        let cold = self
+            .measurements
+            .iter()
+            .filter(|m| m.scenario == "cold_start" && m.name == "exec_to_ready")
+            .filter(|m| m.unit == Unit::Milliseconds && m.value.is_finite());
+        let values: Vec<f64> = cold.map(|m| m.value).collect();
         Some((stats::median(&values)?, values.len()))
     }
 

@@ -46,7 +46,7 @@ struct Cell<'a> {
     peak_source: Option<&'static str>,
     memory_limit_bytes: Option<u64>,
     time_to_ready_ms: Option<f64>,
-    oom_kills: u64,
+    oom_kills: Option<u64>,
     unasked_ends: u64,
     latencies: Vec<Latency>,
 }
@@ -90,7 +90,10 @@ fn cell(cell: &CellRecord) -> Cell<'_> {
         time_to_ready_ms: cell.time_to_ready().map(|(ms, _)| ms),
         oom_kills: cell.oom_kills(),
         unasked_ends: cell.unasked_ends(),
-        latencies: tables::merged(cell).into_iter().map(latency).collect(),
+        latencies: tables::merged(&cell.latencies)
+            .into_iter()
+            .map(latency)
+            .collect(),
     }
 }
 

@@ -22,7 +22,7 @@ use reports::budget::Budget;
 pub use detect::{Hierarchy, Layout, Mode, V1Mounts, detect, probe};
 pub use freeze::{Freezer, thaw_folder};
 pub use procs::{beneath as processes_in, kill_all};
-pub use readings::{Counters, Limits};
+pub use readings::{Counters, Limits, quota_milli};
 pub use remove::{remove_folder, thaw_ours};
 
 /// Every cgroup of assay is named `assay-` and 8 random hexadecimal digits.

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 use super::error::GuestError;
 use crate::artifact::Cache;
+use crate::workshop;
 
 /// The part of the cache that belongs to guests.
 #[derive(Debug, Clone)]
@@ -16,12 +16,8 @@ pub(super) struct Store {
     root: PathBuf,
 }
 
-/// A folder to build in, on the disk of the store. Removed when dropped; after a crash, by the next builder.
-pub(super) struct Workshop {
-    path: PathBuf,
-    /// Locked while its owner lives, however that ends.
-    _lock: File,
-}
+/// A folder to build in, on the disk of the store.
+pub(super) struct Workshop(workshop::Workshop);
 
 impl Store {
     pub(super) fn in_cache(cache: &Cache) -> Self {
@@ -40,44 +36,17 @@ impl Store {
 
     /// A new folder to build in, after those of dead builders are removed.
     pub(super) fn workshop(&self) -> Result<Workshop, GuestError> {
-        self.clear();
-        let path = self.place("work", &uuid::Uuid::new_v4().simple().to_string())?;
-        // The lock is held before the folder has anything in it, and lies beside it.
-        let lock = lock_file(&path);
-        let taken = File::create(&lock).and_then(|file| {
-            flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-            fs_err::create_dir(&path)?;
-            Ok(file)
-        });
-        let file = taken.map_err(|error| GuestError::file("make", &path, error))?;
-        Ok(Workshop { path, _lock: file })
+        let folder = self.root.join("work");
+        let opened = workshop::Workshop::open(&folder);
+        opened
+            .map(Workshop)
+            .map_err(|error| GuestError::file("make a folder in", &folder, error))
     }
-
-    fn clear(&self) {
-        let Ok(entries) = fs_err::read_dir(self.root.join("work")) else {
-            return;
-        };
-        for path in entries.flatten().map(|entry| entry.path()) {
-            if path.extension().is_none_or(|extension| extension != "lock") {
-                continue;
-            }
-            let dead = File::open(&path)
-                .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok());
-            if dead {
-                let _ = fs_err::remove_dir_all(path.with_extension(""));
-                let _ = fs_err::remove_file(&path);
-            }
-        }
-    }
-}
-
-fn lock_file(folder: &Path) -> PathBuf {
-    folder.with_extension("lock")
 }
 
 impl Workshop {
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
     }
 
     /// Gives a file or folder of this workshop its final name, once its content is on the disk. When another
@@ -99,13 +68,6 @@ impl Workshop {
             Err(_) if to.is_dir() && made.is_dir() => Ok(()),
             other => other.map_err(failed),
         }
-    }
-}
-
-impl Drop for Workshop {
-    fn drop(&mut self) {
-        let _ = fs_err::remove_dir_all(&self.path);
-        let _ = fs_err::remove_file(lock_file(&self.path));
     }
 }
 
@@ -147,20 +109,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::in_cache(&Cache::at(folder.path()));
         (folder, store)
-    }
-
-    #[test]
-    fn a_dead_builders_folder_is_removed_and_a_live_ones_is_not() {
-        let (_folder, store) = store();
-        let live = store.workshop().unwrap();
-        let dead = store.place("work", "dead").unwrap();
-        fs_err::create_dir(&dead).unwrap();
-        fs_err::write(lock_file(&dead), "").unwrap();
-        let other = store.workshop().unwrap();
-        assert!(live.path().is_dir() && other.path().is_dir() && !dead.exists());
-        let path = live.path().to_owned();
-        drop(live);
-        assert!(!path.exists() && !lock_file(&path).exists());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::boot::Machine;
 use super::command::{Disk, DiskFormat};
 use super::network::Network;
 use super::qcow2::make_overlay;
+use crate::workshop::{self, Workshop};
 
 /// A guest of 512 MiB is saved in half a second; a slow disk gets longer.
 const SAVED_WITHIN: Duration = Duration::from_secs(120);
@@ -87,6 +88,16 @@ impl StateStore {
         whole.then_some(state)
     }
 
+    /// Where states are made before they are whole. No ledger has them: who owns one holds its lock.
+    fn work(&self) -> PathBuf {
+        self.root.join("work")
+    }
+
+    /// Removes what was half-made when its owner was killed.
+    pub fn clear(&self) {
+        workshop::clear(&self.work());
+    }
+
     /// Removes all but the newest states. A restored machine that still runs keeps its files open.
     pub fn keep(&self, most: usize) {
         let mut states: Vec<_> = std::fs::read_dir(&self.root)
@@ -112,7 +123,7 @@ impl StateStore {
     /// Saves a paused machine. Its disks are copied as they are; whoever comes first with a key wins.
     ///
     /// # Errors
-    /// When the machine runs, or the disk is full. Nothing half-made stays under the key.
+    /// When the machine runs, or the disk is full. Nothing half-made stays, nor when this is dropped half-way.
     pub async fn save<T: Serialize>(
         &self,
         key: &str,
@@ -120,26 +131,20 @@ impl StateStore {
         saved_at: u64,
         about: T,
     ) -> Result<()> {
-        let part = self
-            .root
-            .join(format!("{key}.{}.part", uuid::Uuid::new_v4().simple()));
-        // A guest's memory and disk hold its server's keys.
+        // A guest's memory and disk hold its server's keys; nobody else reads in a workshop.
+        let workshop = Workshop::open(&self.work())
+            .context("failed to make a folder for the saved state; free some disk")?;
+        let part = workshop.path().join("state");
         std::fs::DirBuilder::new()
-            .recursive(true)
             .mode(0o700)
             .create(&part)
             .with_context(|| format!("failed to make {}; free some disk", part.display()))?;
-        let made = fill(&part, key, machine, saved_at, about).await;
-        let placed = made.and_then(|()| {
-            match fs_err::rename(&part, self.root.join(key)) {
-                // Equal keys are equal states.
-                Err(_) if self.root.join(key).join(ABOUT).is_file() => Ok(()),
-                other => other.context("failed to store the saved state"),
-            }
-        });
-        // After a rename there is nothing left here.
-        let _ = fs_err::remove_dir_all(&part);
-        placed
+        fill(&part, key, machine, saved_at, about).await?;
+        match fs_err::rename(&part, self.root.join(key)) {
+            // Equal keys are equal states.
+            Err(_) if self.root.join(key).join(ABOUT).is_file() => Ok(()),
+            other => other.context("failed to store the saved state"),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub use fault::{Faults, NOT_HERE, Start, Syncs, Witness};
 use crate::artifact::Arch;
 use crate::callback::Place;
 use crate::cell::{Cell, Shape};
-use crate::distribution::{Access, CommandLine, Distribution};
+use crate::distribution::{Access, CommandLine, DatastoreAccess, Distribution};
 use crate::sampler::Sampler;
 use crate::scope::Scope;
 use crate::thrash::Thrash;
@@ -54,8 +54,22 @@ pub struct Exit {
     pub code: Option<i32>,
     /// The signal that ended it, if one did.
     pub signal: Option<i32>,
-    /// Whether the kernel counts an OOM kill in its cgroup.
+    /// Whether it was killed for its memory: by SIGKILL, and the kernel counts an OOM kill in its cgroup.
     pub oom_killed: bool,
+}
+
+impl Exit {
+    /// An end by a code or a signal. `counted`: the kernel counts an OOM kill in its cgroup, which may have been another
+    /// process of it; only SIGKILL can have been this.
+    #[must_use]
+    pub fn new(code: Option<i32>, signal: Option<i32>, counted: bool) -> Self {
+        let sigkill = rustix::process::Signal::KILL.as_raw();
+        Self {
+            code,
+            signal,
+            oom_killed: counted && signal == Some(sigkill),
+        }
+    }
 }
 
 /// What a target brings that has clusters already.
@@ -130,6 +144,18 @@ pub trait Cluster: Send + Sync {
     }
     /// Where etcd's Prometheus metrics are served as seen from here, if they are.
     fn etcd_metrics(&self) -> Option<&str>;
+    /// How its datastore is reached directly; paths are valid here.
+    ///
+    /// # Errors
+    /// A sentence for the report: why it is not.
+    fn datastore(&self) -> Result<DatastoreAccess, String> {
+        match self.access() {
+            Access::Etcd { url } => Ok(DatastoreAccess::plain(url.clone())),
+            Access::Kubeconfig { .. } => {
+                Err("this target does not show the server's datastore itself".to_owned())
+            }
+        }
+    }
     /// The command line that was started.
     fn command(&self) -> &CommandLine;
     /// What the record shows of the place besides the binaries' origins: a key and a few words.
@@ -157,6 +183,16 @@ pub trait Cluster: Send + Sync {
         &'a self,
         relative: &'a [&'static str],
     ) -> BoxFuture<'a, anyhow::Result<Option<u64>>>;
+    /// The folder of this host that holds the server's data, so that its disk can be probed.
+    ///
+    /// # Errors
+    /// A sentence for the report: why it cannot be.
+    fn disk_to_probe(&self) -> Result<std::path::PathBuf, String> {
+        Err(
+            "the server's data are on a disk of this target's own, which is not probed from here"
+                .to_owned(),
+        )
+    }
     /// The server's log file.
     fn log(&self) -> &std::path::Path;
     /// The moment at which the server was executed.

@@ -184,7 +184,7 @@ fn measured() -> Outcome {
         ensure!((0.97..1.03).contains(&ratio), "{twice:?}");
         let evidence = here.cluster.budget_evidence();
         let limit = evidence.memory_limit_bytes.context("no limit")?;
-        ensure!(evidence.machine && limit == 512 << 20);
+        ensure!(evidence.machine && evidence.cpu_limit_milli == Some(1000));
         // What the guest's own kernel says of the machine: it keeps some for itself.
         let total: u64 = here
             .shell("awk '/^MemTotal:/ { print $2 }' /proc/meminfo")
@@ -192,8 +192,8 @@ fn measured() -> Outcome {
             .trim()
             .parse()?;
         ensure!(
-            (limit * 9 / 10..limit).contains(&(total * 1024)),
-            "{total} kB"
+            limit == total * 1024 && (460 << 20..512 << 20).contains(&limit),
+            "{total} kB, and the evidence says {limit}"
         );
         let peak = evidence.peak_bytes.context("no peak")?;
         ensure!((20 << 20..400 << 20).contains(&peak), "{peak}");

@@ -42,7 +42,11 @@ fn card(cell: &CellRecord) -> String {
     line("checks failed", tally.failed.to_string());
     line("checks skipped", tally.skipped.to_string());
     line("checks errored", tally.errored.to_string());
-    line("OOM kills", cell.oom_kills().to_string());
+    let kills = cell.oom_kills();
+    line(
+        "OOM kills",
+        kills.map_or("not counted".into(), |kills| kills.to_string()),
+    );
     line("unasked ends", cell.unasked_ends().to_string());
     out.push_str("</dl>\n");
     if let Some(reason) = &cell.reason {

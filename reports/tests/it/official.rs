@@ -21,6 +21,7 @@ fn name(name: &str, tier: &str, answers: &[&str]) -> ListedName {
         name: format!("[sig-api-machinery] {name}"),
         tier: tier.into(),
         answers: answers.iter().map(|id| answer(id)).collect(),
+        incomplete: false,
     }
 }
 
@@ -180,7 +181,7 @@ fn a_record_without_a_list_renders_without_one() {
     }
     let old = journal(None)
         .text()
-        .replacen("\"schema\":2", "\"schema\":1", 1);
+        .replacen("\"schema\":3", "\"schema\":1", 1);
     let old = RunRecord::from_journal(&old).unwrap();
     assert_eq!((old.started.schema, old.cells[0].numbers()), (1, None));
     let no_minor = OfficialList::default();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use futures::future::{BoxFuture, FutureExt};
 use harness::distribution::Surface;
+use harness::profile::Profile;
 use harness::scenario::{PhaseSamples, Scenario, ScenarioContext};
 use hdrhistogram::Histogram;
 use reports::metric::{Metric, Unit};
@@ -74,6 +75,14 @@ impl Scenario for Mix {
 
     fn surfaces(&self) -> &'static [Surface] {
         &[Surface::KubernetesApi, Surface::EtcdApi]
+    }
+
+    /// Its figures are compared where one waits long enough, or asks for repeats.
+    fn repeats(&self, profile: Profile) -> u32 {
+        match profile {
+            Profile::Quick | Profile::Default => 1,
+            Profile::Full => profile.headline_repeats(),
+        }
     }
 
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>> {

@@ -20,7 +20,7 @@ use super::protocol::{Disk, Go};
 use crate::callback::Place;
 use crate::cell::Cell;
 use crate::cgroup::Counters;
-use crate::distribution::{Access, CommandLine};
+use crate::distribution::{Access, CommandLine, DatastoreAccess};
 use crate::sampler::{self, Sampler};
 use crate::scope::start_ticks;
 use crate::target::common::{self, told};
@@ -57,6 +57,7 @@ pub(super) struct About {
     /// The data folder as it is seen from here.
     pub data_dir: std::path::PathBuf,
     etcd_metrics: Option<String>,
+    datastore: Option<DatastoreAccess>,
     host: Ipv4Addr,
     log: std::path::PathBuf,
     pub go: Go,
@@ -98,6 +99,7 @@ impl NativeCluster {
                 command: started.command,
                 data_dir: started.data_dir,
                 etcd_metrics: started.etcd_metrics,
+                datastore: started.datastore,
                 host: started.host,
                 log: started.log,
                 go: started.go,
@@ -166,6 +168,11 @@ impl Cluster for NativeCluster {
         self.about.etcd_metrics.as_deref()
     }
 
+    fn datastore(&self) -> Result<DatastoreAccess, String> {
+        let none = || "this distribution shows nobody its datastore".to_owned();
+        self.about.datastore.clone().ok_or_else(none)
+    }
+
     fn disk_usage<'a>(
         &'a self,
         relative: &'a [&'static str],
@@ -174,6 +181,10 @@ impl Cluster for NativeCluster {
         let bytes = relative.iter().map(|path| bytes_beneath(&data.join(path)));
         let bytes = bytes.sum();
         async move { Ok(Some(bytes)) }.boxed()
+    }
+
+    fn disk_to_probe(&self) -> Result<std::path::PathBuf, String> {
+        Ok(self.about.data_dir.clone())
     }
 
     fn log(&self) -> &Path {
@@ -209,7 +220,8 @@ impl Cluster for NativeCluster {
                 let (limits, mut counters) = (cgroup.limits(), cgroup.counters());
                 // What faults did is no failure of the server's to keep its budget.
                 let allowed = self.ends.allowed();
-                counters.oom_kills = counters.oom_kills.saturating_sub(allowed.oom_kills);
+                let faults = allowed.oom_kills.unwrap_or(0);
+                counters.oom_kills = counters.oom_kills.map(|kills| kills.saturating_sub(faults));
                 counters.limit_hits = counters.limit_hits.saturating_sub(allowed.limit_hits);
                 evidence =
                     common::evidence(&limits, &counters, self.stayed.load(Ordering::Relaxed));

@@ -54,6 +54,7 @@ pub(super) struct Started {
     pub command: crate::distribution::CommandLine,
     pub data_dir: std::path::PathBuf,
     pub etcd_metrics: Option<String>,
+    pub datastore: Option<crate::distribution::DatastoreAccess>,
     /// This host's address as the server reaches it.
     pub host: Ipv4Addr,
     pub log: std::path::PathBuf,
@@ -116,11 +117,13 @@ async fn launch(
         Some(_) => through(keeper.pid, &data_dir),
         None => data_dir.clone(),
     };
-    let access = cell.distribution.access(&ServerSpec {
+    let outside = ServerSpec {
         data_dir: &seen,
-        ..spec
-    });
+        ..spec.clone()
+    };
+    let access = cell.distribution.access(&outside);
     let etcd_metrics = cell.distribution.etcd_metrics(&spec);
+    let datastore = cell.distribution.datastore(&outside);
     let program = own_pages::claim(&preflight::check(&command.program)?, &cell.work)?;
     let log = cell.logs.join("server.log");
     let go = Go {
@@ -147,6 +150,7 @@ async fn launch(
         command,
         data_dir: seen,
         etcd_metrics,
+        datastore,
         host: subnet.map_or(Ipv4Addr::LOCALHOST, Subnet::host),
         log,
         go,

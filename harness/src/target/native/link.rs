@@ -162,13 +162,10 @@ impl Ends {
     }
 
     fn ended(&self, code: Option<i32>, signal: Option<i32>) {
-        let kills = self.cgroup.as_ref().map_or(0, |c| c.counters().oom_kills);
+        let kills = self.cgroup.as_ref().and_then(|c| c.counters().oom_kills);
         let mut state = self.state();
-        let exit = Exit {
-            code,
-            signal,
-            oom_killed: kills > state.allowed.oom_kills,
-        };
+        let counted = kills.unwrap_or(0) > state.allowed.oom_kills.unwrap_or(0);
+        let exit = Exit::new(code, signal, counted);
         let wanted = std::mem::take(&mut state.asked) || state.excused;
         drop(state);
         if !wanted {
@@ -179,11 +176,7 @@ impl Ends {
 
     fn keeper_gone(&self) {
         let known = self.down().or_else(|| self.final_end.borrow().clone());
-        let exit = known.unwrap_or(Exit {
-            code: None,
-            signal: None,
-            oom_killed: false,
-        });
+        let exit = known.unwrap_or(Exit::new(None, None, false));
         self.down.send_replace(Some(exit.clone()));
         self.final_end
             .send_if_modified(|told| told.is_none().then(|| *told = Some(exit)).is_some());
@@ -240,7 +233,7 @@ impl Ends {
     /// Adds to it.
     pub fn allow(&self, oom_kills: u64, limit_hits: u64) {
         let allowed = &mut self.state().allowed;
-        allowed.oom_kills += oom_kills;
+        allowed.oom_kills = Some(allowed.oom_kills.unwrap_or(0) + oom_kills);
         allowed.limit_hits += limit_hits;
     }
 }

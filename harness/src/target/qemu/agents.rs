@@ -56,7 +56,7 @@ impl AgentMachine {
     }
 
     pub fn told(&self) -> Agent {
-        let seen = self.evidence.of(self.machine.spec().size, None);
+        let seen = self.evidence.of(self.machine.spec().size);
         let ended = self.ended.borrow().clone();
         let killed = ended.as_ref().is_some_and(|exit| exit.oom_killed);
         Agent {
@@ -66,7 +66,7 @@ impl AgentMachine {
             ended,
             memory_limit_bytes: seen.memory_limit_bytes,
             peak_bytes: seen.peak_bytes,
-            oom_kills: seen.oom_kills.max(u64::from(killed)),
+            oom_kills: seen.oom_kills.max(killed.then_some(1)),
         }
     }
 
@@ -141,6 +141,7 @@ async fn one(joining: &Joining<'_>, nth: u8, name: String) -> Result<AgentMachin
     let evidence = Evidence::default();
     let sampling = sample(constant.source.clone(), &evidence);
     let start = constant.start(&machine, &control).await?;
+    evidence.read_back(start.limits);
     let log = cell.logs.join(format!("agent-{nth}.log"));
     let follower = LogFollower::start(control.clone(), target.time, SERVER_LOG, log.clone());
     Ok(AgentMachine {

@@ -74,8 +74,6 @@ pub(super) struct QemuCluster {
     /// This host as the guest reaches it; a restart keeps it.
     host: Result<Place, String>,
     size: Size,
-    /// Thousandths of a CPU, where the server's cgroup holds it below what the machine has.
-    part_of_a_cpu: Option<u64>,
     evidence: Evidence,
     holdings: Holdings,
     /// The work folder, if it is to outlive the cluster.
@@ -84,6 +82,8 @@ pub(super) struct QemuCluster {
 
 impl QemuCluster {
     pub fn new(running: Running, holdings: Holdings, cell: &Cell) -> Self {
+        let evidence = Evidence::default();
+        evidence.read_back(running.life.limits);
         Self {
             host: running.life.machine.network().host(),
             size: running.life.machine.spec().size,
@@ -101,11 +101,7 @@ impl QemuCluster {
             etcd_metrics: running.etcd_metrics,
             command: running.command,
             log: running.log,
-            part_of_a_cpu: cell
-                .budget
-                .cpu_milli
-                .filter(|milli| !milli.is_multiple_of(1000)),
-            evidence: Evidence::default(),
+            evidence,
             holdings,
             kept: cell.keep.then(|| cell.work.clone()),
         }
@@ -215,7 +211,7 @@ impl Cluster for QemuCluster {
     }
 
     fn budget_evidence(&self) -> BudgetEvidence {
-        let mut evidence = self.evidence.of(self.size, self.part_of_a_cpu);
+        let mut evidence = self.evidence.of(self.size);
         // The end of a server is told sooner than the next record comes.
         if self
             .ended
@@ -223,7 +219,7 @@ impl Cluster for QemuCluster {
             .as_ref()
             .is_some_and(|exit| exit.oom_killed)
         {
-            evidence.oom_kills = evidence.oom_kills.max(1);
+            evidence.oom_kills = evidence.oom_kills.max(Some(1));
         }
         evidence
     }
@@ -335,6 +331,8 @@ impl Cluster for QemuCluster {
                 }
                 Restart::Kill => self.constant.kill(life.as_mut().context(GONE)?).await?,
             };
+            self.evidence
+                .read_back(life.as_ref().context(GONE)?.limits);
             *self.started.lock().unwrap_or_else(PoisonError::into_inner) = restarted.at;
             Ok(restarted)
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use reports::event::BudgetEvidence;
 
+use crate::cgroup::Limits;
 use crate::machine::Size;
 use crate::thrash::{Paging, PagingLog, Thrash};
 
@@ -28,8 +29,10 @@ pub(super) struct Evidence(Arc<Mutex<Seen>>);
 #[derive(Debug, Default)]
 struct Seen {
     lowest_available: Option<u64>,
-    oom_kills: u64,
+    oom_kills: Option<u64>,
     paging: PagingLog,
+    /// Of the present boot.
+    limits: Limits,
     /// Whether the records stopped coming: then nobody knows the peak.
     lost: bool,
 }
@@ -41,7 +44,7 @@ impl Evidence {
             let lowest = seen.lowest_available.get_or_insert(available);
             *lowest = available.min(*lowest);
         }
-        seen.oom_kills = seen.oom_kills.max(reading.oom_kills.unwrap_or(0));
+        seen.oom_kills = seen.oom_kills.max(reading.oom_kills);
         if let (Some(major_faults), Some(scanned)) = (reading.major_faults, reading.scanned) {
             seen.paging.push(Paging {
                 at,
@@ -49,6 +52,11 @@ impl Evidence {
                 scanned,
             });
         }
+    }
+
+    /// What the guest's own kernel says of the machine's size.
+    pub fn read_back(&self, limits: Limits) {
+        self.lock().limits = limits;
     }
 
     /// The records came to an end while the machine was in use.
@@ -62,19 +70,20 @@ impl Evidence {
 
     /// The evidence on a machine of this size. Its memory cannot be exceeded and its server cannot leave it. The
     /// peak is what was not available at the worst moment seen, the kernel's own share included.
-    pub fn of(&self, size: Size, part_of_a_cpu: Option<u64>) -> BudgetEvidence {
+    pub fn of(&self, size: Size) -> BudgetEvidence {
         let seen = self.lock();
         let machine = size.memory_mib << 20;
         BudgetEvidence {
             enforced: true,
             not_enforced_because: None,
-            memory_limit_bytes: Some(machine),
-            cpu_limit_milli: Some(part_of_a_cpu.unwrap_or(u64::from(size.cpus) * 1000)),
+            memory_limit_bytes: seen.limits.memory_bytes,
+            cpu_limit_milli: seen.limits.cpu_milli,
             peak_bytes: seen
                 .lowest_available
                 .filter(|_| !seen.lost)
                 .map(|available| machine.saturating_sub(available)),
-            oom_kills: seen.oom_kills,
+            // Nobody counted those after the last record.
+            oom_kills: seen.oom_kills.filter(|kills| *kills > 0 || !seen.lost),
             // A machine has no limit that is hit: what it lacks, its kernel reclaims.
             limit_hits: 0,
             throttled_share: None,
@@ -100,7 +109,8 @@ mod tests {
             cpus: 1,
         };
         let evidence = Evidence::default();
-        assert_eq!(evidence.of(size, None).peak_bytes, None);
+        let unseen = evidence.of(size);
+        assert_eq!((unseen.peak_bytes, unseen.oom_kills), (None, None));
         for (available, oom_kills) in [(400, 0), (100, 2), (300, 2)] {
             let reading = MachineReading {
                 available: Some(available << 20),
@@ -109,9 +119,23 @@ mod tests {
             };
             evidence.add(Instant::now(), &reading);
         }
-        let found = evidence.of(size, None);
+        let found = evidence.of(size);
         assert_eq!(found.peak_bytes, Some(412 << 20));
-        assert_eq!((found.oom_kills, found.cpu_limit_milli), (2, Some(1000)));
-        assert_eq!(evidence.of(size, Some(500)).cpu_limit_milli, Some(500));
+        assert_eq!(found.oom_kills, Some(2));
+        // Nobody has asked the guest what it has.
+        assert_eq!(
+            (found.memory_limit_bytes, found.cpu_limit_milli),
+            (None, None)
+        );
+        evidence.read_back(Limits {
+            memory_bytes: Some(480 << 20),
+            cpu_milli: Some(500),
+        });
+        let found = evidence.of(size);
+        assert_eq!(found.memory_limit_bytes, Some(480 << 20));
+        assert_eq!(
+            (found.cpu_limit_milli, found.peak_bytes),
+            (Some(500), Some(412 << 20))
+        );
     }
 }

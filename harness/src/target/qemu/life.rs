@@ -8,8 +8,10 @@ use tokio::task::AbortHandle;
 
 use super::follow::LogFollower;
 use super::lan::Seat;
+use super::limits;
 use super::provision::{SAMPLES_PORT, agent};
 use super::samplers::Source;
+use crate::cgroup::Limits;
 use crate::guest::{Control, Exec, SERVER_CGROUP, Samples, Spawn};
 use crate::machine::{Ended, Machine, TimeMode};
 use crate::target::{Exit, Restarted};
@@ -27,6 +29,8 @@ pub(super) struct Life {
     pub follower: LogFollower,
     /// Tells the server's unasked end; aborted before the server is ended on purpose.
     pub watcher: AbortHandle,
+    /// What the guest's kernel says of its machine.
+    pub limits: Limits,
 }
 
 /// What every life of a cluster shares.
@@ -48,6 +52,7 @@ pub(super) struct Start {
     pub at: Instant,
     pub counted: Option<Duration>,
     pub watcher: AbortHandle,
+    pub limits: Limits,
 }
 
 /// What the server's cgroup has used, in instructions of a machine that executes one a nanosecond.
@@ -91,21 +96,53 @@ impl Constant {
         } else {
             None
         };
+        // Before the server starts, for a look is work of a guest that counts its instructions.
+        let mut told = limits::of_machine(control).await;
         let at = Instant::now();
         let pid = control
             .spawn(&self.server)
             .await
             .context("failed to start the server in the guest")?;
+        if self.has_quota() {
+            told.cpu_milli = limits::of_quota(control).await;
+        }
         Ok(Start {
             pid,
             at,
             counted,
             watcher: self.watch(machine, control, pid),
+            limits: told,
         })
     }
 
+    /// A server that runs already, since `at`.
+    pub async fn go_on(
+        &self,
+        machine: &Machine,
+        control: &Control,
+        pid: i32,
+        at: Instant,
+    ) -> Start {
+        let mut told = limits::of_machine(control).await;
+        if self.has_quota() {
+            told.cpu_milli = limits::of_quota(control).await;
+        }
+        Start {
+            pid,
+            at,
+            counted: None,
+            watcher: self.watch(machine, control, pid),
+            limits: told,
+        }
+    }
+
+    /// Whether the server's cgroup holds it below what the machine has: its only limit is one of CPU.
+    fn has_quota(&self) -> bool {
+        !self.server.limits.is_empty()
+    }
+
     /// Watches a server that runs.
-    pub fn watch(&self, machine: &Machine, control: &Control, pid: i32) -> AbortHandle {
+    fn watch(&self, machine: &Machine, control: &Control, pid: i32) -> AbortHandle {
         let watching = watch_server(
             control.clone(),
             machine.emulator().ended(),
@@ -155,6 +192,7 @@ impl Constant {
             started_counted: start.counted,
             follower,
             watcher: start.watcher,
+            limits: start.limits,
         };
         Ok((
             life,
@@ -179,7 +217,7 @@ impl Constant {
         }
         let start = self.start(&life.machine, &life.control).await?;
         (life.pid, life.started, life.watcher) = (start.pid, start.at, start.watcher);
-        life.started_counted = start.counted;
+        (life.started_counted, life.limits) = (start.counted, start.limits);
         Ok(Restarted {
             at: start.at,
             before: format!("pid {before}"),

@@ -12,6 +12,7 @@ mod facts;
 mod follow;
 mod lan;
 mod life;
+mod limits;
 mod node;
 mod parts;
 mod provision;

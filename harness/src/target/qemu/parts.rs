@@ -12,6 +12,7 @@ use crate::cell::{Cell, Shape};
 use crate::guest::{Bundle, GuestError, Images, make_data_disk, prepare, programs_image};
 use crate::machine::{Disk, DiskFormat, Size, TimeMode, find_emulator, qcow2::make_overlay};
 use crate::target::{ProvisionError, Target};
+use crate::workshop::Workshop;
 
 /// Sparse on the host.
 const DATA_DISK_BYTES: u64 = 8 << 30;
@@ -92,13 +93,11 @@ async fn data_disk(cache: &Cache) -> Result<PathBuf, GuestError> {
     let path = folder.join(format!("data-{}.ext4", DATA_DISK_BYTES >> 30));
     if !path.is_file() {
         let file = |error| GuestError::Failed(anyhow::Error::new(error));
-        fs_err::create_dir_all(&folder).map_err(file)?;
-        let part = folder.join(format!("{}.part", uuid::Uuid::new_v4().simple()));
-        let made = make_data_disk(&part, DATA_DISK_BYTES).await;
-        let placed = made.and_then(|()| fs_err::rename(&part, &path).map_err(file));
-        // After a rename there is nothing left here.
-        let _ = fs_err::remove_file(&part);
-        placed?;
+        // It goes with what is in it, also when this is dropped half-way.
+        let workshop = Workshop::open(&folder.join("work")).map_err(file)?;
+        let part = workshop.path().join("data.ext4");
+        make_data_disk(&part, DATA_DISK_BYTES).await?;
+        fs_err::rename(&part, &path).map_err(file)?;
     }
     Ok(path)
 }

@@ -12,7 +12,7 @@ use super::cluster::{QemuCluster, Running};
 use super::facts::{calibrate, facts};
 use super::follow::{self, LogFollower};
 use super::lan::{Lan, Seat};
-use super::life::{Constant, Life, Start};
+use super::life::{Constant, Life};
 use super::node;
 use super::parts::{Parts, kernel_args};
 use super::samplers::Source;
@@ -288,12 +288,10 @@ impl Connected {
         };
         let start = match runs {
             None => constant.start(&machine, &control).await?,
-            Some(pid) => Start {
-                pid,
-                at: machine.emulator().started(),
-                counted: None,
-                watcher: constant.watch(&machine, &control, pid),
-            },
+            Some(pid) => {
+                let at = machine.emulator().started();
+                constant.go_on(&machine, &control, pid, at).await
+            }
         };
         let log = cell.logs.join("server.log");
         let follower = LogFollower::start(control.clone(), target.time, SERVER_LOG, log.clone());
@@ -306,6 +304,7 @@ impl Connected {
                 started_counted: start.counted,
                 follower,
                 watcher: start.watcher,
+                limits: start.limits,
             },
             constant,
             ended,

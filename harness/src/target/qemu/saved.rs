@@ -73,8 +73,10 @@ impl Order {
         // A network card's features depend on what is behind it.
         let network = format!("a booted guest, TAP {}", may_use_tap());
         let root = target.cache.root().join("machine/states");
+        let store = StateStore::at(root);
+        store.clear();
         Ok(Self {
-            store: StateStore::at(root),
+            store,
             key: state_key(machine.into_iter().chain([spawn.as_str()])),
             guest_key: state_key(machine.into_iter().chain([network.as_str()])),
         })
