@@ -243,8 +243,8 @@ pub(super) fn failed(answer: &Answer) -> bool {
     matches!(answer, Answer::Refused { .. } | Answer::Unknown { .. })
 }
 
-/// Fewer answers have no p99.
-const FLOOR: u64 = 100;
+/// The least number of answers that says anything: fewer have no p99.
+pub const FLOOR: u64 = 100;
 
 #[cfg(test)]
 mod tests {

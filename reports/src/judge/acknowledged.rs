@@ -38,13 +38,12 @@ fn shape(case: &Case<'_>, lost: &[&Commit]) -> String {
         return String::new();
     };
     let fault = fault_of(case, lost);
-    let until = fault.unwrap_or(Nanos::MAX - 1);
-    let after = case.commits.iter().filter(|commit| {
-        commit.fate == Fate::Stayed && commit.end <= until && commit.revision > first.revision
-    });
-    let holes = match after.count() {
-        0 => "; they are a suffix: nothing later that was acknowledged before stayed".to_owned(),
-        stayed => format!("; they are no suffix: {stayed} later ones stayed"),
+    let newest = loss::newest_that_stayed(case, fault.unwrap_or(Nanos::MAX));
+    let later = newest > first.revision;
+    let holes = if later {
+        format!("; they are no suffix: revision {newest} was there afterwards")
+    } else {
+        "; they are a suffix: nothing later was there afterwards".to_owned()
     };
     let Some(fault) = fault else {
         return format!("{holes}; there was no fault");

@@ -1,6 +1,6 @@
 //! The axis of revisions: when each may first have been there, and what each key was in each stretch of it.
 
-use super::case::{Case, Commit, Fate};
+use super::case::{Case, Commit};
 use super::claim::{Content, expected};
 use super::loss::may_be_deleted;
 use crate::history::{Key, Nanos, Request, Revision};
@@ -57,24 +57,25 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    pub(super) fn new(case: &Case<'_>) -> Self {
-        let keys = (0..case.by_key.len()).map(|key| stretches(case, key as Key));
-        let mut axis = Self {
-            keys: keys.collect(),
-            sent: Vec::with_capacity(case.commits.len()),
-        };
-        let stayed = case.commits.iter().filter(|commit| {
-            commit.fate == Fate::Stayed && !case.tainted.contains(&commit.revision)
-        });
-        axis.sent
-            .extend(stayed.map(|commit| (commit.revision, commit.call)));
-        axis.sent.sort_unstable();
+    /// The axis of some of the versions.
+    pub(super) fn of(case: &Case<'_>, is_in: impl Fn(&Commit) -> bool) -> Self {
+        let mut sent = Vec::with_capacity(case.commits.len());
+        let mut keys = Vec::with_capacity(case.by_key.len());
+        for versions in &case.by_key {
+            let versions = versions.iter().map(|index| &case.commits[*index]);
+            let versions: Vec<&Commit> = versions.filter(|commit| is_in(commit)).collect();
+            let once = |commit: &&&Commit| !case.tainted.contains(&commit.revision);
+            let calls = versions.iter().filter(once);
+            sent.extend(calls.map(|commit| (commit.revision, commit.call)));
+            keys.push(stretches(case, versions.into_iter()));
+        }
+        sent.sort_unstable();
         let mut latest = 0;
-        for (_, call) in &mut axis.sent {
+        for (_, call) in &mut sent {
             latest = latest.max(*call);
             *call = latest;
         }
-        axis
+        Self { keys, sent }
     }
 
     /// The time before which the datastore cannot have been at this revision.
@@ -111,13 +112,13 @@ impl Axis {
     }
 }
 
-fn stretches(case: &Case<'_>, key: Key) -> Vec<Stretch> {
+fn stretches<'c>(case: &Case<'_>, versions: impl Iterator<Item = &'c Commit>) -> Vec<Stretch> {
+    let mut versions = versions.peekable();
     let mut stretches = vec![Stretch {
         from: Revision::MIN,
         call: 0,
-        state: before_the_first(case, case.stayed(key).next()),
+        state: before_the_first(case, versions.peek().copied()),
     }];
-    let mut versions = case.stayed(key).peekable();
     while let Some(commit) = versions.next() {
         let state = match commit.content {
             // Of a revision that means two things nobody knows when it was.

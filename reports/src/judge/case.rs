@@ -70,9 +70,11 @@ pub(super) struct Case<'a> {
     pub(super) unsettled: Vec<bool>,
     /// Deletes whose revision nothing tells, by key.
     pub(super) loose: Vec<Vec<usize>>,
-    /// Deletes of each key that were not lost: the revision, and the earliest time at which it or a later one of them
-    /// was acknowledged.
-    deletes: Vec<Vec<(Revision, Nanos)>>,
+    /// Versions whose revision was acknowledged again, for the same key and other content.
+    pub(super) replaced: Vec<usize>,
+    /// Deletes of each key that were not lost: the revision, when it was sent, and the earliest time at which it or a
+    /// later one of them was acknowledged.
+    deletes: Vec<Vec<(Revision, Nanos, Nanos)>>,
     writers: HashMap<ValueId, usize>,
     places: HashMap<(Revision, Key), usize>,
     homes: HashMap<ValueId, Revision>,
@@ -94,6 +96,7 @@ impl<'a> Case<'a> {
             tainted: HashSet::new(),
             unsettled: vec![false; keys],
             loose: vec![Vec::new(); keys],
+            replaced: Vec::new(),
             deletes: Vec::new(),
             writers: HashMap::with_capacity(history.operations.len()),
             places: HashMap::with_capacity(history.operations.len()),
@@ -202,7 +205,10 @@ impl<'a> Case<'a> {
         if let Some(&place) = self.places.get(&(claim.revision, claim.key)) {
             if self.commits[place].content == claim.content {
                 self.sight(place, claim);
-            } else if written || (self.phantom(claim).is_none() && !self.has_home(claim.content)) {
+            } else if written {
+                self.tainted.insert(claim.revision);
+                self.replaced.push(place);
+            } else if self.phantom(claim).is_none() && !self.has_home(claim.content) {
                 self.tainted.insert(claim.revision);
             }
             return;
@@ -358,15 +364,15 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn all_deletes(&self) -> Vec<Vec<(Revision, Nanos)>> {
+    fn all_deletes(&self) -> Vec<Vec<(Revision, Nanos, Nanos)>> {
         let of = |versions: &Vec<usize>| {
             let commits = versions.iter().map(|index| &self.commits[*index]);
             let mut deletes: Vec<_> = commits
                 .filter(|commit| commit.content == Content::Deleted && commit.fate != Fate::Lost)
-                .map(|commit| (commit.revision, commit.end))
+                .map(|commit| (commit.revision, commit.call, commit.end))
                 .collect();
             let mut earliest = Nanos::MAX;
-            for (_, end) in deletes.iter_mut().rev() {
+            for (_, _, end) in deletes.iter_mut().rev() {
                 earliest = earliest.min(*end);
                 *end = earliest;
             }
@@ -379,10 +385,10 @@ impl<'a> Case<'a> {
     /// told, else before it was asked for. That is told by the judge of resurrections.
     pub(super) fn comes_back(&self, claim: &Claim, at: Option<Revision>) -> bool {
         let deletes = &self.deletes[claim.key as usize];
-        let next = deletes.partition_point(|(revision, _)| *revision <= claim.revision);
+        let next = deletes.partition_point(|(revision, ..)| *revision <= claim.revision);
         let next = deletes.get(next);
-        next.is_some_and(|(revision, acknowledged)| match at {
-            Some(at) => at >= *revision,
+        next.is_some_and(|(revision, call, acknowledged)| match at {
+            Some(at) => at >= *revision && *call <= claim.end,
             None => *acknowledged < claim.call,
         })
     }

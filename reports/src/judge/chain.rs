@@ -37,6 +37,7 @@ fn broken(case: &Case<'_>, before: &Commit, request: Request) -> Option<&'static
     match (request, expected(request)) {
         (Request::Create { .. }, _) => (there && !loss::may_be_deleted(case, before))
             .then_some("it was created although it was there"),
+        (_, Some(wanted)) if case.tainted.contains(&wanted) => None,
         // An update of what was deleted is a resurrection.
         (Request::Update { .. }, _) if !there => None,
         (_, Some(wanted)) => {

@@ -16,6 +16,12 @@ pub(super) fn mark(case: &mut Case<'_>) {
     let faults = faults(case);
     let finals = finals(case);
     let mut undone = Vec::new();
+    for place in case.replaced.clone() {
+        let call = case.commits[place].call;
+        if faults.iter().any(|fault| call <= *fault) {
+            case.commits[place].fate = Fate::Lost;
+        }
+    }
     for key in 0..case.by_key.len() {
         let mut gone = built_over(case, key, &faults);
         gone.extend(not_at_the_end(case, key, &finals));
@@ -45,6 +51,41 @@ pub(super) fn mark(case: &mut Case<'_>) {
             case.commits[index].fate = Fate::Undone;
         }
     }
+    for (fault, newest) in newest {
+        roll_back(case, fault, newest);
+    }
+}
+
+/// Where what was lost at a fault is newer than all that was there afterwards, the server went back to an earlier state,
+/// and what was written after the first loss went with it, even if its absence shows in nothing: a key that was created
+/// and deleted is not there either way.
+fn roll_back(case: &mut Case<'_>, fault: Nanos, newest: Revision) {
+    let before = |commit: &&Commit| commit.known <= fault && commit.revision > newest;
+    let lost = case.commits.iter().filter(before);
+    let lost = lost.filter(|commit| commit.fate == Fate::Lost);
+    let Some(first) = lost.map(|commit| commit.revision).min() else {
+        return;
+    };
+    for versions in case.by_key.clone() {
+        // From the newest back: a key that is not there afterwards although its delete was lost had not been created.
+        let mut created = false;
+        for index in versions.into_iter().rev() {
+            let commit = &case.commits[index];
+            if commit.known > fault {
+                continue;
+            }
+            let gone = commit.revision > first || (created && commit.revision > newest);
+            if commit.fate != Fate::Lost && !gone {
+                break;
+            }
+            let writer = commit.writer.map(|writer| case.request(writer).request);
+            created = match commit.content {
+                Content::Deleted => true,
+                Content::Put(_) => created && !matches!(writer, Some(Request::Create { .. })),
+            };
+            case.commits[index].fate = Fate::Lost;
+        }
+    }
 }
 
 /// When faults began.
@@ -56,14 +97,29 @@ pub(super) fn faults(case: &Case<'_>) -> Vec<Nanos> {
         .collect()
 }
 
-/// The newest revision that was acknowledged before this time and stayed.
-pub(super) fn newest_that_stayed(case: &Case<'_>, before: Nanos) -> Revision {
-    let commits = case.commits.iter();
-    commits
-        .filter(|commit| commit.fate == Fate::Stayed && commit.end <= before)
-        .map(|commit| commit.revision)
-        .max()
-        .unwrap_or(case.history.header.revision)
+/// The newest revision of before the fault that somebody saw, or built upon, after it. What nobody looked at again may
+/// have gone with the rest: a key that was created and deleted is not there either way.
+pub(super) fn newest_that_stayed(case: &Case<'_>, fault: Nanos) -> Revision {
+    let mut newest = case.history.header.revision;
+    for key in 0..case.by_key.len() {
+        let mut before: Option<&Commit> = None;
+        let once = |commit: &&Commit| !case.tainted.contains(&commit.revision);
+        for commit in case.stayed(key as Key).filter(once) {
+            if commit.known <= fault && commit.seen >= fault {
+                newest = newest.max(commit.revision);
+            }
+            if let Some(earlier) = before
+                && earlier.known <= fault
+                && commit.call >= fault
+                && let Some(writer) = commit.writer
+                && expected(case.request(writer).request) == Some(earlier.revision)
+            {
+                newest = newest.max(earlier.revision);
+            }
+            before = Some(commit);
+        }
+    }
+    newest
 }
 
 /// Versions that a later write was not built upon, with a fault between the two.

@@ -6,7 +6,7 @@
 //! of versions make the general, hard question an easy one (Elle, VLDB 2020).
 
 use super::axis::{Axis, Wanted};
-use super::case::{Case, Fate};
+use super::case::{Case, Commit, Fate};
 use super::claim::{self, expected};
 use super::finding::Tally;
 use super::{Finding, chain, loss, tell};
@@ -39,6 +39,8 @@ struct Shown {
 struct Sweep<'c, 'a> {
     case: &'c Case<'a>,
     axis: Axis,
+    /// What there was until the last fault, where something was lost at one.
+    once: Option<(Nanos, Axis)>,
     shown: Shown,
     /// Faults after which revisions may begin again at an earlier one, and that one.
     rollbacks: Vec<(Nanos, Revision)>,
@@ -51,7 +53,11 @@ impl<'c, 'a> Sweep<'c, 'a> {
         let newest = |fault| (fault, loss::newest_that_stayed(case, fault));
         Self {
             case,
-            axis: Axis::new(case),
+            axis: Axis::of(case, |commit| commit.fate == Fate::Stayed),
+            once: faults.last().map(|last| {
+                let there = |commit: &Commit| commit.call <= *last && commit.fate != Fate::Undone;
+                (*last, Axis::of(case, there))
+            }),
             shown: Shown {
                 revision: case.history.header.revision,
                 by: None,
@@ -253,18 +259,23 @@ impl<'c, 'a> Sweep<'c, 'a> {
         from: Revision,
         to: Option<Revision>,
     ) -> Result<Option<Revision>, &'static str> {
-        match self
-            .axis
-            .point(operation.key, wanted, from, to, operation.end)
-        {
-            Some(point) => Ok(Some(point)),
-            None => Err("it was true at no revision between its call and its end"),
-        }
+        let on = |axis: &Axis| axis.point(operation.key, wanted, from, to, operation.end);
+        let point = on(&self.axis).or_else(|| self.before_the_loss(operation.call).and_then(on));
+        point
+            .map(Some)
+            .ok_or("it was true at no revision between its call and its end")
+    }
+
+    /// What was lost was there before.
+    fn before_the_loss(&self, call: Nanos) -> Option<&Axis> {
+        let (fault, axis) = self.once.as_ref()?;
+        (call <= *fault).then_some(axis)
     }
 
     fn list(&self, index: usize, from: Revision) -> Option<Result<Option<Revision>, &'static str>> {
         let list: &Listing = &self.case.history.listings[index];
-        if self.axis.earliest(list.revision) > list.end {
+        let axis = self.before_the_loss(list.call).unwrap_or(&self.axis);
+        if axis.earliest(list.revision) > list.end {
             return Some(Err("it shows a revision that was not written yet"));
         }
         // One that asked for an old revision is told an old one.

@@ -51,7 +51,8 @@ fn updated(case: &Case<'_>, key: usize, tally: &mut Tally) {
             && is_delete(earlier)
         {
             let request = commit.writer.map(|writer| case.request(writer).request);
-            if matches!(request, Some(Request::Update { .. })) {
+            if matches!(request, Some(Request::Update { expected, .. }) if !case.tainted.contains(&expected))
+            {
                 tally.violation(|| {
                     let (new, old) = (tell::commit(case, commit), tell::commit(case, earlier));
                     format!("updated after it had been deleted: {new}; the delete: {old}")

@@ -4,17 +4,16 @@ mod common;
 mod compaction;
 mod large_values;
 mod lease_churn;
-mod mix;
 mod read_list_scaling;
 mod size;
-pub mod store;
 mod watch_fanout;
+mod write_ladder;
 
 use harness::scenario::Scenario;
 
 /// The scenarios, in the order in which they run.
 pub const SCENARIOS: &[&dyn Scenario] = &[
-    &mix::Mix,
+    &write_ladder::WriteLadder,
     &read_list_scaling::ReadListScaling,
     &watch_fanout::WatchFanout,
     &large_values::LargeValues,

@@ -14,6 +14,8 @@ use rustix::time::{
 };
 use tokio::io::unix::AsyncFd;
 
+use crate::sys;
+
 /// A schedule at a fixed rate, and a timer.
 pub struct Pacer {
     origin: Instant,
@@ -31,7 +33,7 @@ impl Pacer {
         Ok(Self {
             origin,
             per_second,
-            timer: AsyncFd::register(timer).context("failed to wait for the open loop's timer")?,
+            timer: sys::awaited(timer).context("failed to wait for the open loop's timer")?,
         })
     }
 

@@ -97,7 +97,7 @@ pub struct Applied {
 }
 
 impl Applied {
-    fn version(&self) -> Option<Version> {
+    pub fn version(&self) -> Option<Version> {
         let revision = self.revision;
         self.value.map(|value| Version { value, revision })
     }
@@ -120,7 +120,7 @@ impl Log {
             .map(|(_, applied)| applied)
     }
 
-    fn state_before(&self, revision: Revision) -> BTreeMap<Key, Version> {
+    pub fn state_before(&self, revision: Revision) -> BTreeMap<Key, Version> {
         let mut state = self.initial.clone();
         for applied in self.kept().filter(|applied| applied.revision < revision) {
             match applied.version() {

@@ -1,11 +1,10 @@
 //! Each known bug of the specimen is found by the scenario made for it, and the healthy specimen passes the same one.
 
-mod support;
-
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use support::{Ended, Sandbox};
+
+use super::support::{Ended, Sandbox};
 
 /// Runs one scenario at its quick size on the specimen's SQLite.
 #[track_caller]
