@@ -78,15 +78,14 @@ pub async fn drive(
                 let outcome = run_checks(&cx, selection).await;
                 note(outcome, Some("see the checks".into()));
             }
+            if selection.suite == probe::disk::BEFORE && !selection.scenarios.is_empty() {
+                probe::disk::record(cluster, sink).await;
+            }
             let elsewhere = |scenario: &dyn Scenario| {
                 // Where there are faults, there are cells for them.
                 settings.target.has_faults() && scenario.injects_faults() != planned.faults
             };
-            let here = || selection.scenarios.iter().filter(|s| !elsewhere(**s));
-            if selection.suite == probe::disk::BEFORE && here().next().is_some() {
-                probe::disk::record(cluster, sink).await;
-            }
-            for scenario in here() {
+            for scenario in selection.scenarios.iter().filter(|s| !elsewhere(**s)) {
                 let (outcome, reason) = run_scenario(&cx, selection.suite, *scenario).await;
                 // A skipped scenario has its own line; it does not make the cell a skipped one.
                 if outcome != Outcome::Skipped {

@@ -33,6 +33,11 @@ pub trait Scenario: Sync {
     fn needs_agents(&self) -> bool {
         false
     }
+    /// Whether it does harm to the server. It then runs in a cell of its own kind ([`crate::plan::FAULTS`]), whose server
+    /// lies on a small disk, so that what others measure is not touched.
+    fn injects_faults(&self) -> bool {
+        false
+    }
     /// On how many fresh servers it runs in a profile: one, unless its figures are what people compare. Such headline
     /// scenarios say [`Profile::headline_repeats`].
     fn repeats(&self, _profile: Profile) -> u32 {
@@ -41,11 +46,6 @@ pub trait Scenario: Sync {
     /// Why it is left out in this cell, where it could say nothing: it is then skipped with this reason.
     fn left_out(&self, _cx: &ScenarioContext<'_>) -> Option<String> {
         None
-    }
-    /// Whether it does harm to the server. It then runs in a cell of its own kind ([`crate::plan::FAULTS`]), whose server
-    /// lies on a small disk, so that what others measure is not touched.
-    fn injects_faults(&self) -> bool {
-        false
     }
     /// Runs it. An error means that it could not measure: the scenario is errored, never passed.
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>>;

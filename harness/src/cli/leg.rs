@@ -153,18 +153,16 @@ async fn one(
         budget: &budget,
         faults: false,
     };
-    let mut planned = Vec::new();
-    for faults in kinds(&selections, target.as_ref()) {
-        let common = Common { faults, ..common };
-        let cells = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
-        // What is compared is repeated; a fault is answered once.
-        let times = if faults {
-            1
-        } else {
-            most_repeats(&selections, args.repeats())
-        };
-        planned.extend(plan::repeated(cells, times));
-    }
+    let repeats = most_repeats(&selections, args.repeats());
+    let mut planned: Vec<PlannedCell> = kinds(&selections, target.as_ref())
+        .into_iter()
+        .flat_map(|faults| {
+            let common = Common { faults, ..common };
+            let cells = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
+            // A fault is no figure that people compare.
+            plan::repeated(cells, if faults { 1 } else { repeats })
+        })
+        .collect();
     chosen.warnings.extend(left_out);
     if let Some(bug) = known_bug::asked(&args.server_env, chosen.distribution)? {
         known_bug::tell(bug, &mut chosen.warnings, &mut planned);
@@ -175,12 +173,6 @@ async fn one(
         selections,
         planned,
     })
-}
-
-/// How often the scenario runs that runs most often.
-fn most_repeats(selections: &[Selection], repeats: Repeats) -> u32 {
-    let scenarios = selections.iter().flat_map(|s| &s.scenarios);
-    scenarios.map(|s| repeats.of(*s)).max().unwrap_or(1)
 }
 
 /// The kinds of cells that the selections need: ordinary ones, then those for faults. Where there are no faults, their
@@ -198,6 +190,12 @@ fn kinds(selections: &[Selection], target: &dyn Target) -> Vec<bool> {
         .filter(|(_, needed)| *needed)
         .map(|(kind, _)| kind)
         .collect()
+}
+
+/// How often the scenario runs that runs most often.
+fn most_repeats(selections: &[Selection], repeats: Repeats) -> u32 {
+    let scenarios = selections.iter().flat_map(|s| &s.scenarios);
+    scenarios.map(|s| repeats.of(*s)).max().unwrap_or(1)
 }
 
 pub(super) fn kind(name: &str) -> Result<&'static TargetKind, CommandError> {

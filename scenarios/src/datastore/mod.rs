@@ -5,6 +5,7 @@ mod compaction;
 mod large_values;
 mod lease_churn;
 mod read_list_scaling;
+mod restart;
 mod size;
 mod watch_fanout;
 mod write_ladder;
@@ -19,4 +20,5 @@ pub const SCENARIOS: &[&dyn Scenario] = &[
     &large_values::LargeValues,
     &lease_churn::LeaseChurn,
     &compaction::Compaction,
+    &restart::Restart,
 ];

@@ -220,8 +220,8 @@ impl Cluster for NativeCluster {
                 let (limits, mut counters) = (cgroup.limits(), cgroup.counters());
                 // What faults did is no failure of the server's to keep its budget.
                 let allowed = self.ends.allowed();
-                let own = |kills: u64| kills.saturating_sub(allowed.oom_kills);
-                counters.oom_kills = counters.oom_kills.map(own);
+                let faults = allowed.oom_kills.unwrap_or(0);
+                counters.oom_kills = counters.oom_kills.map(|kills| kills.saturating_sub(faults));
                 counters.limit_hits = counters.limit_hits.saturating_sub(allowed.limit_hits);
                 evidence =
                     common::evidence(&limits, &counters, self.stayed.load(Ordering::Relaxed));

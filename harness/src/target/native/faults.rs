@@ -235,8 +235,7 @@ impl NativeCluster {
             .map_err(|refused| anyhow!(refused.0))?;
         if let Some(before) = self.life().starved.take() {
             let now = cgroup.counters();
-            let kills = now.oom_kills.zip(before.oom_kills);
-            let kills = kills.map_or(0, |(now, before)| now.saturating_sub(before));
+            let kills = now.oom_kills.unwrap_or(0) - before.oom_kills.unwrap_or(0);
             let hits = now.limit_hits.saturating_sub(before.limit_hits);
             self.ends.allow(kills, hits);
         }

@@ -117,12 +117,13 @@ async fn launch(
         Some(_) => through(keeper.pid, &data_dir),
         None => data_dir.clone(),
     };
-    let access = cell.distribution.access(&ServerSpec {
+    let outside = ServerSpec {
         data_dir: &seen,
-        ..spec
-    });
+        ..spec.clone()
+    };
+    let access = cell.distribution.access(&outside);
     let etcd_metrics = cell.distribution.etcd_metrics(&spec);
-    let datastore = cell.distribution.datastore(&spec);
+    let datastore = cell.distribution.datastore(&outside);
     let program = own_pages::claim(&preflight::check(&command.program)?, &cell.work)?;
     let log = cell.logs.join("server.log");
     let go = Go {

@@ -11,7 +11,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 
 use super::protocol::{Order, Setup, Told, line, read};
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Counters};
 use crate::target::Exit;
 
 /// How long the keeper may take for one step. Each takes milliseconds; a loaded machine gets a thousandfold.
@@ -137,13 +137,6 @@ pub(super) struct Ends {
     state: Mutex<State>,
 }
 
-/// What the kernel counted of faults.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Allowed {
-    pub oom_kills: u64,
-    pub limit_hits: u64,
-}
-
 #[derive(Default)]
 struct State {
     /// The next end is wanted.
@@ -151,7 +144,7 @@ struct State {
     /// Ends are part of a fault.
     excused: bool,
     /// What the kernel counted of faults.
-    allowed: Allowed,
+    allowed: Counters,
 }
 
 impl Ends {
@@ -171,7 +164,7 @@ impl Ends {
     fn ended(&self, code: Option<i32>, signal: Option<i32>) {
         let kills = self.cgroup.as_ref().and_then(|c| c.counters().oom_kills);
         let mut state = self.state();
-        let counted = kills > Some(state.allowed.oom_kills);
+        let counted = kills.unwrap_or(0) > state.allowed.oom_kills.unwrap_or(0);
         let exit = Exit::new(code, signal, counted);
         let wanted = std::mem::take(&mut state.asked) || state.excused;
         drop(state);
@@ -183,11 +176,7 @@ impl Ends {
 
     fn keeper_gone(&self) {
         let known = self.down().or_else(|| self.final_end.borrow().clone());
-        let exit = known.unwrap_or(Exit {
-            code: None,
-            signal: None,
-            oom_killed: false,
-        });
+        let exit = known.unwrap_or(Exit::new(None, None, false));
         self.down.send_replace(Some(exit.clone()));
         self.final_end
             .send_if_modified(|told| told.is_none().then(|| *told = Some(exit)).is_some());
@@ -237,14 +226,14 @@ impl Ends {
     }
 
     /// What the kernel counted of faults, which no evidence is to show.
-    pub fn allowed(&self) -> Allowed {
+    pub fn allowed(&self) -> Counters {
         self.state().allowed
     }
 
     /// Adds to it.
     pub fn allow(&self, oom_kills: u64, limit_hits: u64) {
         let allowed = &mut self.state().allowed;
-        allowed.oom_kills += oom_kills;
+        allowed.oom_kills = Some(allowed.oom_kills.unwrap_or(0) + oom_kills);
         allowed.limit_hits += limit_hits;
     }
 }

@@ -29,16 +29,15 @@ pub(super) struct Exhausted {
 /// Lowers the limit until the kernel has killed; the caller restores it, whatever this gives. It has asked for the
 /// server's end.
 pub(super) async fn exhaust(cgroup: &Cgroup, ends: &Ends) -> Result<Exhausted> {
-    let counted = || cgroup.counters().oom_kills;
-    let before = counted().context(
-        "failed to exhaust the memory: this kernel counts no OOM kills, so none could be witnessed",
-    )?;
+    let kills = || cgroup.counters().oom_kills;
+    let before =
+        kills().context("failed to exhaust the memory: this kernel does not count its kills")?;
     let usage = cgroup
         .usage()
         .context("failed to exhaust the memory: its usage cannot be read")?;
     let (begun, mut lowest) = (Instant::now(), usage);
     while ends.down().is_none() {
-        if counted() > Some(before) {
+        if kills() > Some(before) {
             // It may have been another process of the cell than the server.
             ends.down_within(KNOWN_WITHIN).await;
             break;
@@ -61,6 +60,6 @@ pub(super) async fn exhaust(cgroup: &Cgroup, ends: &Ends) -> Result<Exhausted> {
     Ok(Exhausted {
         usage,
         lowest,
-        kills: counted().map_or(0, |now| now.saturating_sub(before)),
+        kills: kills().unwrap_or(0).saturating_sub(before),
     })
 }
