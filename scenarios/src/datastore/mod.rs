@@ -2,6 +2,7 @@
 
 mod common;
 mod compaction;
+mod faults;
 mod large_values;
 mod lease_churn;
 mod read_list_scaling;
@@ -19,4 +20,11 @@ pub const SCENARIOS: &[&dyn Scenario] = &[
     &large_values::LargeValues,
     &lease_churn::LeaseChurn,
     &compaction::Compaction,
+    &faults::KILL,
+    &faults::FREEZE,
+    &faults::OUT_OF_MEMORY,
+    &faults::DISK_FULL,
+    &faults::READ_ONLY,
+    &faults::KILLED_COMPACTING,
+    &faults::SlowSync,
 ];
