@@ -28,6 +28,7 @@ pub mod plot;
 pub mod record;
 pub mod repeats;
 pub mod stats;
+pub mod stores;
 pub mod tables;
 pub mod text;
 

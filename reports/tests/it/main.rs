@@ -10,5 +10,6 @@ mod machines;
 mod official;
 mod plots;
 mod prefixes;
+mod stores;
 mod support;
 mod tables;
