@@ -184,6 +184,10 @@ fn idle(phase: &Phase) -> bool {
 
 /// Memory while nothing is asked of it.
 pub fn idle_memory(cell: &Repeated<'_>) -> Values {
+    let told = cell.values(|m| m.scenario == "idle" && m.name == "working_set");
+    if !told.is_empty() {
+        return Ok(told);
+    }
     let found = each(cell, |record| {
         super::phases::level(record, Metric::WorkingSet, idle)
     });
