@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use reports::event::{EventKind, Latency, Measurement};
 use reports::metric::{Metric, Unit};
+use reports::statement::Statement;
 
 use crate::api::Api;
 use crate::cancel::Cancel;
@@ -32,10 +33,19 @@ pub trait Scenario: Sync {
     fn needs_agents(&self) -> bool {
         false
     }
+    /// Whether it does harm to the server. It then runs in a cell of its own kind ([`crate::plan::FAULTS`]), whose server
+    /// lies on a small disk, so that what others measure is not touched.
+    fn injects_faults(&self) -> bool {
+        false
+    }
     /// On how many fresh servers it runs in a profile: one, unless its figures are what people compare. Such headline
     /// scenarios say [`Profile::headline_repeats`].
     fn repeats(&self, _profile: Profile) -> u32 {
         1
+    }
+    /// Why it is left out in this cell, where it could say nothing: it is then skipped with this reason.
+    fn left_out(&self, _cx: &ScenarioContext<'_>) -> Option<String> {
+        None
     }
     /// Runs it. An error means that it could not measure: the scenario is errored, never passed.
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>>;
@@ -151,6 +161,20 @@ impl ScenarioContext<'_> {
                 histogram.min()
             },
             max_us: histogram.max(),
+        }));
+    }
+
+    /// States something of the server, to be judged: what must be true, whether it is, on how many facts that rests, and
+    /// the figures in a sentence. An error is not for this: it says that nothing could be found out.
+    pub fn state(&self, name: &str, holds: bool, facts: u64, because: impl Into<String>) {
+        self.sink.emit(EventKind::Statement(Statement {
+            suite: self.suite.into(),
+            scenario: self.scenario.into(),
+            name: name.into(),
+            holds,
+            facts,
+            // It may quote what the server answered.
+            because: crate::text::tame(&because.into()),
         }));
     }
 

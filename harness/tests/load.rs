@@ -23,6 +23,7 @@ async fn scene() -> Scene {
         database: folder.path().join("state.db"),
         synchronous: Synchronous::Normal,
         listen: Listen::Unix(socket.clone()),
+        bug: None,
     })
     .await
     .unwrap();
@@ -76,12 +77,9 @@ async fn a_closed_loop_counts_what_it_did_and_its_history_says_the_same() {
         .await
         .unwrap();
     recorder.close().unwrap();
-    load.above_floor().unwrap();
     assert_eq!((load.errors(), load.conflicts(), load.unsent), (0, 0, 0));
     assert!(load.own_cpu > Duration::ZERO && load.achieved() > 0.0);
-    for kind in Kind::ALL {
-        assert!(!load.kind(kind).latency.is_empty(), "{kind:?}");
-    }
+    assert!(load.done() > 0 && load.writes() > 0 && load.writes() <= load.done());
     let history = History::from_text(&fs_err::read_to_string(&path).unwrap()).unwrap();
     let counted = load.done() - load.kind(Kind::List).latency.len();
     // The history also holds the warm-up.
@@ -178,4 +176,55 @@ async fn where_nobody_listens_nothing_was_written_and_nothing_runs() {
         words.contains("failed to connect to the datastore"),
         "{words}"
     );
+}
+
+#[tokio::test]
+async fn an_open_loop_offers_its_rate_and_counts_what_it_could_not_send() {
+    let scene = scene().await;
+    let open = Pace::Open { per_second: 200.0 };
+    let workload = short(open, Mix::default());
+    let load = load::run(&scene.store, &workload, None, &never())
+        .await
+        .unwrap();
+    assert_eq!((load.due, load.unsent, load.errors()), (100, 0, 0));
+    assert_eq!(load.done() + load.conflicts(), 100);
+    // One request under way at a time, and far more due than a server can do: what is not sent is told.
+    let flood = Workload {
+        in_flight: 1,
+        ..short(
+            Pace::Open {
+                per_second: 400_000.0,
+            },
+            Mix::default(),
+        )
+    };
+    let load = load::run(&scene.store, &flood, None, &never())
+        .await
+        .unwrap();
+    assert_eq!(load.due, 200_000);
+    assert!(
+        load.unsent > 0 && load.backlog_max >= load.unsent,
+        "{load:?}"
+    );
+    assert!(load.done() <= load.due - load.unsent);
+    assert!(load.above_floor().is_err());
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_says_so() {
+    let scene = scene().await;
+    let (stop, cancel) = Cancel::pair();
+    let workload = Workload {
+        seconds: 600.0,
+        ..short(Pace::Closed { clients: 2 }, Mix::default())
+    };
+    let stopped = async {
+        // As soon as something is written.
+        while scene.store.list(0, None).await.unwrap().items.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        stop.send(true).unwrap();
+    };
+    let (outcome, ()) = tokio::join!(load::run(&scene.store, &workload, None, &cancel), stopped);
+    assert!(outcome.unwrap_err().to_string().contains("interrupted"));
 }

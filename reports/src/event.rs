@@ -11,6 +11,7 @@ use crate::budget::Budget;
 use crate::metric::{Metric, Unit};
 use crate::official::OfficialList;
 use crate::outcome::Outcome;
+use crate::statement::Statement;
 
 /// The version of the journal's and the record's schema. Raised with every change that an old reader could misread.
 pub const SCHEMA_VERSION: u32 = 3;
@@ -70,6 +71,8 @@ pub enum EventKind {
     Latency(Latency),
     /// How fast the disk is that holds the server's data, told before the first scenario that works on it.
     DiskProbe(DiskProbe),
+    /// What a scenario states of the server.
+    Statement(Statement),
     /// How the budget was enforced and what the kernel says of it.
     BudgetEvidence(BudgetEvidence),
     /// A scenario's end.
@@ -304,11 +307,13 @@ pub struct BudgetEvidence {
     /// The limit as read back from the kernel, thousandths of a CPU; of a machine, what its own kernel tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_limit_milli: Option<u64>,
-    /// The kernel's high-water mark, bytes.
+    /// The kernel's high-water mark of the cgroup, bytes; of a machine, the most that was seen in use; with neither, the
+    /// high-water marks of the resident sets of the processes that are still there, added up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<u64>,
-    /// OOM kills in the cgroup.
-    pub oom_kills: u64,
+    /// OOM kills in the cgroup, or in the whole machine; `None`: nobody counted.
+    #[serde(default)]
+    pub oom_kills: Option<u64>,
     /// Times the memory limit was hit.
     pub limit_hits: u64,
     /// Throttled periods over all periods, while it ran.
@@ -339,6 +344,13 @@ impl BudgetEvidence {
         self.hold_ms == 0.0 && self.serving_after_hold.is_none()
     }
 
+    /// Whether its figures are those of a cgroup in which the server was: without one, a peak is the sum of what each
+    /// process tells of itself.
+    #[must_use]
+    pub fn of_a_cgroup(&self) -> bool {
+        !self.machine && (self.enforced || self.stayed_in_cgroup)
+    }
+
     /// The worst of two pieces of evidence on one cell, each field for itself: enforced only if both were,
     /// the greater peak, the greater counts, a limit only where both read one back.
     #[must_use]
@@ -357,7 +369,11 @@ impl BudgetEvidence {
                 .zip(other.cpu_limit_milli)
                 .map(|(a, b)| a.max(b)),
             peak_bytes: self.peak_bytes.max(other.peak_bytes),
-            oom_kills: self.oom_kills.max(other.oom_kills),
+            // What one of them did not count is not zero.
+            oom_kills: match (self.oom_kills, other.oom_kills) {
+                (Some(a), Some(b)) => Some(a.max(b)),
+                (a, b) => a.or(b).filter(|kills| *kills > 0),
+            },
             limit_hits: self.limit_hits.max(other.limit_hits),
             throttled_share: match (self.throttled_share, other.throttled_share) {
                 (Some(a), Some(b)) => Some(a.max(b)),

@@ -46,7 +46,7 @@ struct Cell<'a> {
     peak_source: Option<&'static str>,
     memory_limit_bytes: Option<u64>,
     time_to_ready_ms: Option<f64>,
-    oom_kills: u64,
+    oom_kills: Option<u64>,
     unasked_ends: u64,
     latencies: Vec<Latency>,
 }

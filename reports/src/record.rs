@@ -12,6 +12,7 @@ use crate::gate::Verdict;
 use crate::metric::Metric;
 use crate::official::OfficialList;
 use crate::outcome::Outcome;
+use crate::statement::Statement;
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,6 +61,9 @@ pub struct CellRecord {
     pub measurements: Vec<Measurement>,
     /// Latency distributions.
     pub latencies: Vec<Latency>,
+    /// What scenarios state of the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<Statement>,
     /// Scenarios that finished.
     pub scenarios: Vec<ScenarioRecord>,
     /// Series by source and metric.
@@ -279,6 +283,7 @@ impl CellRecord {
             checks: Vec::new(),
             measurements: Vec::new(),
             latencies: Vec::new(),
+            statements: Vec::new(),
             scenarios: Vec::new(),
             series: Vec::new(),
             disk_probe: None,
@@ -313,6 +318,7 @@ impl CellRecord {
             EventKind::Measurement(measurement) => self.measurements.push(measurement.clone()),
             EventKind::Latency(latency) => self.latencies.push(latency.clone()),
             EventKind::DiskProbe(probe) => self.disk_probe = Some(probe.clone()),
+            EventKind::Statement(statement) => self.statements.push(statement.clone()),
             EventKind::BudgetEvidence(evidence) => {
                 // A cell may start its server more than once, each with its own cgroup: the worst of all counts.
                 self.budget = Some(match self.budget.take() {

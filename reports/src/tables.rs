@@ -53,13 +53,16 @@ pub fn cells(run: &RunRecord) -> Table {
 /// The peak with its source where it is not the kernel's own.
 #[must_use]
 pub fn peak(cell: &CellRecord) -> String {
-    use crate::figures::PeakSource::{Kernel, SampledMachine, SampledRss, SampledUsage};
+    use crate::figures::PeakSource::{
+        Kernel, ResidentPeaks, SampledMachine, SampledRss, SampledUsage,
+    };
     cell.peak().map_or(NONE.into(), |peak| {
         let bytes = format::bytes(peak.bytes);
         match peak.source {
             Kernel => bytes,
             SampledMachine => format!("{bytes} (sampled, whole machine)"),
             SampledUsage => format!("{bytes} (sampled usage)"),
+            ResidentPeaks => format!("{bytes} (resident sets, added up)"),
             SampledRss => format!("{bytes} (sampled RSS)"),
         }
     })

@@ -160,7 +160,10 @@ impl Collection {
                     .body(object.clone()),
             )
             .await?;
-        if let Some(prefix) = prefix {
+        // A 5xx may come although the object was stored.
+        let told =
+            response.body["metadata"]["name"].is_string() || (400..500).contains(&response.status);
+        if let Some(prefix) = prefix.filter(|_| told) {
             self.api.ledger().named(&self.path, prefix);
         }
         match (given, response.body["metadata"]["name"].as_str()) {

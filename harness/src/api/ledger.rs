@@ -238,8 +238,9 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::api::{Collection, Resource};
 
-    /// Hangs up on the first request; of the rest it has `/stays` alone.
+    /// Hangs up on the first request; of the rest it has `/stays` and a list of two things alone.
     async fn server() -> Api {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -252,10 +253,24 @@ mod tests {
                 if number == 0 {
                     continue;
                 }
-                let stays = head[..length].starts_with(b"GET /stays ");
-                let status = if stays { "200 OK" } else { "404 Not Found" };
+                let asked = String::from_utf8_lossy(&head[..length]);
+                let thing = |name: &str, run: &str| json!({"metadata": {"name": name, "labels": {RUN_LABEL: run}}});
+                let (status, body) = if asked.starts_with("GET /stays ") {
+                    ("200 OK", json!({}))
+                } else if asked.starts_with("GET /apis/a/v1/things?") {
+                    let items = [
+                        thing("p-1", "test"),
+                        thing("p-2", "other"),
+                        thing("q-3", "test"),
+                    ];
+                    ("200 OK", json!({"items": items}))
+                } else {
+                    ("404 Not Found", json!({}))
+                };
+                let body = body.to_string();
+                let length = body.len();
                 let answer = format!(
-                    "HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
+                    "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
                 );
                 let _ = stream.write_all(answer.as_bytes()).await;
             }
@@ -271,6 +286,18 @@ mod tests {
         let paths = ["/gone", "/gone-too"].map(str::to_owned).to_vec();
         let left = api.await_gone(paths, Duration::from_secs(30)).await;
         assert_eq!(left, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn what_was_made_without_an_answer_is_found_by_prefix_and_label() {
+        let api = server().await;
+        let things = Resource::cluster("a/v1", "things", "Thing");
+        let made = Collection::new(&api, things, None)
+            .create(json!({"metadata": {"generateName": "p-"}}))
+            .await;
+        assert!(made.is_err());
+        assert_eq!(api.remove_made().await, ["/apis/a/v1/things/p-1"]);
+        assert_eq!(api.remove_made().await, Vec::<String>::new());
     }
 
     #[tokio::test]

@@ -18,8 +18,8 @@ pub struct Limits {
 pub struct Counters {
     /// High-water mark of usage, bytes; `None` before Linux 5.19 on v2.
     pub peak_bytes: Option<u64>,
-    /// Processes killed by the OOM killer.
-    pub oom_kills: u64,
+    /// Processes killed by the OOM killer; `None` where the kernel does not tell (v1 before Linux 4.13), or no more.
+    pub oom_kills: Option<u64>,
     /// Times the memory limit was hit.
     pub limit_hits: u64,
     /// Enforcement periods of the CPU quota.
@@ -81,20 +81,20 @@ pub(super) fn counters(cgroup: &Cgroup) -> Counters {
                     .iter()
                     .filter_map(|name| number(&memory.join(name)))
                     .sum(),
-                periods: keyed(&cpu, "nr_periods"),
-                throttled_periods: keyed(&cpu, "nr_throttled"),
+                periods: keyed(&cpu, "nr_periods").unwrap_or(0),
+                throttled_periods: keyed(&cpu, "nr_throttled").unwrap_or(0),
             }
         }
         Hierarchy::V2 { .. } => Counters {
             peak_bytes: number(&memory.join("memory.peak")),
             oom_kills: keyed(&memory.join("memory.events"), "oom_kill"),
-            limit_hits: keyed(&memory.join("memory.events"), "max"),
-            periods: keyed(&memory.join("cpu.stat"), "nr_periods"),
-            throttled_periods: keyed(&memory.join("cpu.stat"), "nr_throttled"),
+            limit_hits: keyed(&memory.join("memory.events"), "max").unwrap_or(0),
+            periods: keyed(&memory.join("cpu.stat"), "nr_periods").unwrap_or(0),
+            throttled_periods: keyed(&memory.join("cpu.stat"), "nr_throttled").unwrap_or(0),
         },
     };
     // The v1 counters stay 0 on recent kernels (seen on 6.18), but who was killed at the limit has hit it.
-    counters.limit_hits = counters.limit_hits.max(counters.oom_kills);
+    counters.limit_hits = counters.limit_hits.max(counters.oom_kills.unwrap_or(0));
     counters
 }
 
@@ -103,10 +103,10 @@ fn number(file: &Path) -> Option<u64> {
     std::fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
-/// A line `key value` of a file; 0 where it is missing.
-fn keyed(file: &Path, key: &str) -> u64 {
+/// A line `key value` of a file.
+fn keyed(file: &Path, key: &str) -> Option<u64> {
     std::fs::read_to_string(file)
-        .unwrap_or_default()
+        .ok()?
         .lines()
         .find_map(|line| {
             line.strip_prefix(key)?
@@ -115,5 +115,21 @@ fn keyed(file: &Path, key: &str) -> u64 {
                 .parse()
                 .ok()
         })
-        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_that_is_not_there_is_not_zero() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cgroup-v1");
+        let control = folder.join("memory.oom_control");
+        assert_eq!(keyed(&control, "oom_kill"), Some(2));
+        // A kernel before 4.13 has the file without the line.
+        assert_eq!(keyed(&control, "oom_kills"), None);
+        assert_eq!(keyed(&folder.join("nothing"), "oom_kill"), None);
+        assert_eq!(quota_milli("50000 100000\n"), Some(500));
+        assert_eq!((quota_milli("max 100000\n"), quota_milli("")), (None, None));
+    }
 }

@@ -2,6 +2,7 @@
 
 mod compare;
 mod dry_run;
+mod known_bug;
 mod leg;
 mod list;
 mod mutants;

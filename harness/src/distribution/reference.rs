@@ -1,5 +1,7 @@
 //! The built-in specimen: known good, so that the instrument can be checked. Its figures say nothing about K3s.
 
+use reports::known_bug::KNOWN_BUG;
+
 use crate::cell::Shape;
 use crate::distribution::{
     Access, ArtifactNeed, CommandLine, Datastore, DatastoreAccess, Distribution, ReadyWhen,
@@ -80,6 +82,9 @@ impl Distribution for Reference {
             "--advertise".into(),
             spec.address.to_string(),
         ];
+        if let Some((_, bug)) = spec.env.iter().find(|(name, _)| name == KNOWN_BUG) {
+            args.extend(["--bug".into(), bug.clone()]);
+        }
         if spec.datastore == Datastore::Etcd {
             let etcd = spec.binaries.get("etcd").cloned().unwrap_or_default();
             args.extend(["--etcd-binary".into(), etcd.display().to_string()]);

@@ -103,11 +103,11 @@ pub enum Event {
 }
 
 /// An exit from a wait status, as `waitpid` gives it.
-pub(super) fn exit_of(status: i32, oom_killed: bool) -> Exit {
+pub(super) fn exit_of(status: i32, counted: bool) -> Exit {
     let signal = status & 0x7f;
-    Exit {
-        code: (signal == 0).then_some(status >> 8 & 0xff),
-        signal: (signal != 0).then_some(signal),
-        oom_killed,
-    }
+    Exit::new(
+        (signal == 0).then_some(status >> 8 & 0xff),
+        (signal != 0).then_some(signal),
+        counted,
+    )
 }

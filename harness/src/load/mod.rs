@@ -15,5 +15,5 @@ pub use cpu::process_cpu;
 pub use generator::run;
 pub use recorder::{Handle, Recorder};
 pub use store::{LoadError, Store, Unreachable, WatchStream};
-pub use tally::{Kind, KindTally, Load};
+pub use tally::{FLOOR, Kind, KindTally, Load};
 pub use workload::{Mix, Pace, Workload};

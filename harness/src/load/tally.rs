@@ -73,6 +73,11 @@ pub struct Load {
     pub interval: Duration,
     /// Answers (done or conflict) that came within the measured interval, whenever their requests were sent.
     pub answered_within: u64,
+    /// Everything that was answered (done or conflict) since the workload began, the warm-up and the last answers included:
+    /// what to divide by what the server spent from before it until after it.
+    pub total: u64,
+    /// Of that, the writes that were done.
+    pub total_writes: u64,
     /// Requests that were due within the measured interval.
     pub due: u64,
     /// Of those, the ones that were never sent, because as many as allowed were under way until the end.
@@ -84,6 +89,8 @@ pub struct Load {
     pub lateness: Histogram<u32>,
     /// CPU time of assay in the measured interval, all its threads.
     pub own_cpu: Duration,
+    /// Of that, the generator's thread: what the work itself took.
+    pub generator_cpu: Duration,
     /// The first error's words.
     pub first_error: Option<String>,
 }
@@ -102,17 +109,43 @@ impl Load {
             offered,
             interval,
             answered_within: 0,
+            total: 0,
+            total_writes: 0,
             due: 0,
             unsent: 0,
             backlog_max: 0,
             lateness: fresh(),
             own_cpu: Duration::ZERO,
+            generator_cpu: Duration::ZERO,
             first_error: None,
         }
     }
 
-    /// Takes in one answer to a request that was due in the measured interval.
-    pub(super) fn take(&mut self, kind: Kind, answer: &Answer, latency: Duration) {
+    /// Takes in an answer: whether it came within the measured interval, and its latency if its request was due in that.
+    pub(super) fn answered(
+        &mut self,
+        kind: Kind,
+        answer: &Answer,
+        within: bool,
+        latency: Option<Duration>,
+    ) {
+        match answer {
+            Answer::Refused { .. } | Answer::Unknown { .. } => {}
+            Answer::Conflict { .. } => self.total += 1,
+            Answer::Written { .. } | Answer::Read { .. } => {
+                self.total += 1;
+                self.total_writes += u64::from(kind.writes());
+            }
+        }
+        if within && !failed(answer) {
+            self.answered_within += 1;
+        }
+        if let Some(latency) = latency {
+            self.take(kind, answer, latency);
+        }
+    }
+
+    fn take(&mut self, kind: Kind, answer: &Answer, latency: Duration) {
         let tally = &mut self.kinds[kind as usize];
         match answer {
             Answer::Written { .. } | Answer::Read { .. } => {
@@ -205,8 +238,13 @@ impl Load {
     }
 }
 
-/// Fewer answers have no p99.
-const FLOOR: u64 = 100;
+/// Whether an answer is an error.
+pub(super) fn failed(answer: &Answer) -> bool {
+    matches!(answer, Answer::Refused { .. } | Answer::Unknown { .. })
+}
+
+/// The least number of answers that says anything: fewer have no p99.
+pub const FLOOR: u64 = 100;
 
 #[cfg(test)]
 mod tests {

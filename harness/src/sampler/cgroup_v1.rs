@@ -71,19 +71,21 @@ impl Sampler for CgroupV1 {
         if let Some(kernel) = &self.kernel {
             put(Metric::Kernel, kernel.number(buffer)?);
         }
-        let mut oom_kills = 0;
+        let mut oom_kills = None; // since Linux 4.13
         keyed(self.oom.read(buffer)?, |key, value| {
             if key == b"oom_kill" {
-                oom_kills = value;
+                oom_kills = Some(value);
             }
         });
-        put(Metric::OomKills, oom_kills);
+        if let Some(kills) = oom_kills {
+            put(Metric::OomKills, kills);
+        }
         let mut hits = self.failures.number(buffer)?;
         if let Some(failures) = &self.swap_failures {
             hits += failures.number(buffer)?;
         }
         // These counters stay 0 on recent kernels (seen on 6.18); who was killed at the limit has hit it.
-        put(Metric::LimitHits, hits.max(oom_kills));
+        put(Metric::LimitHits, hits.max(oom_kills.unwrap_or(0)));
         if let Some(used) = &self.cpu_used {
             put(Metric::CpuUsed, used.number(buffer)? / 1000); // nanoseconds
         }
@@ -134,6 +136,7 @@ mod tests {
             cpu: root.clone(),
             cpuacct: Some(root),
             pids: None,
+            freezer: None,
         }
     }
 

@@ -105,9 +105,9 @@ fn io_stat(text: &[u8]) -> (u64, u64) {
     let (mut read, mut written) = (0, 0);
     for field in text.split(|byte| matches!(byte, b' ' | b'\n')) {
         if let Some(value) = field.strip_prefix(b"rbytes=") {
-            read += number(value);
+            read += number(value).unwrap_or(0);
         } else if let Some(value) = field.strip_prefix(b"wbytes=") {
-            written += number(value);
+            written += number(value).unwrap_or(0);
         }
     }
     (read, written)

@@ -38,28 +38,30 @@ impl Source {
         Ok(&buffer.0[..count])
     }
 
-    /// Reads a file that holds one number; 0 for anything else.
+    /// Reads a file that holds one number; anything else is an error, and never a figure.
     pub fn number(&self, buffer: &mut Buffer) -> io::Result<u64> {
-        self.read(buffer).map(number)
+        number(self.read(buffer)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 }
 
-/// The decimal number at the beginning of a text; 0 where there is none. Saturates.
-pub(super) fn number(text: &[u8]) -> u64 {
-    text.iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .fold(0, |value: u64, byte| {
-            value
-                .saturating_mul(10)
-                .saturating_add(u64::from(byte - b'0'))
-        })
+/// The decimal number at the beginning of a text. Saturates.
+pub(super) fn number(text: &[u8]) -> Option<u64> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = text[..digits].iter().fold(0, |value: u64, byte| {
+        value
+            .saturating_mul(10)
+            .saturating_add(u64::from(byte - b'0'))
+    });
+    (digits > 0).then_some(number)
 }
 
-/// Calls back with each line's `key` and the number after the space.
+/// Calls back with each line's `key` and the number after the space; lines without are passed over.
 pub(super) fn keyed(text: &[u8], mut each: impl FnMut(&[u8], u64)) {
     for line in text.split(|byte| *byte == b'\n') {
-        if let Some(space) = line.iter().position(|byte| *byte == b' ') {
-            each(&line[..space], number(&line[space + 1..]));
+        if let Some(space) = line.iter().position(|byte| *byte == b' ')
+            && let Some(value) = number(&line[space + 1..])
+        {
+            each(&line[..space], value);
         }
     }
 }
@@ -72,7 +74,7 @@ pub(super) fn pressure_some(text: &[u8]) -> Option<u64> {
     let field = line
         .split(|byte| *byte == b' ')
         .find_map(|field| field.strip_prefix(b"total="))?;
-    Some(number(field))
+    number(field)
 }
 
 #[cfg(test)]
@@ -80,18 +82,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_keys_are_read_and_nonsense_is_zero() {
-        assert_eq!(number(b"4096\n"), 4096);
-        assert_eq!(number(b"99999999999999999999999"), u64::MAX);
-        assert_eq!((number(b""), number(b"max"), number(b"-1")), (0, 0, 0));
+    fn numbers_and_keys_are_read_and_nonsense_is_none() {
+        assert_eq!(number(b"4096\n"), Some(4096));
+        assert_eq!(number(b"99999999999999999999999"), Some(u64::MAX));
+        for nonsense in ["", "max", "-1"] {
+            assert_eq!(number(nonsense.as_bytes()), None);
+        }
         let mut seen = Vec::new();
         keyed(b"a 1\nno-value\nb x\n\n a 3", |key, value| {
             seen.push((key.to_vec(), value));
         });
-        assert_eq!(
-            seen,
-            [(b"a".to_vec(), 1), (b"b".to_vec(), 0), (b"".to_vec(), 0)]
-        );
+        assert_eq!(seen, [(b"a".to_vec(), 1)]);
     }
 
     #[test]

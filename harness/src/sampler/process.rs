@@ -139,8 +139,9 @@ impl Sampler for ProcessTree {
 /// Resident pages, and those of them that are anonymous: field 2 of proc_pid_statm(5), and what field 3
 /// (file-backed or shared) leaves of it. The kernel counts both in batches, so the difference may lag.
 pub(super) fn pages(statm: &[u8]) -> (u64, u64) {
-    let mut fields = statm.split(|byte| *byte == b' ').skip(1).map(number);
-    let (resident, shared) = (fields.next().unwrap_or(0), fields.next().unwrap_or(0));
+    let mut fields = statm.split(|byte| *byte == b' ').skip(1);
+    let mut next = || fields.next().and_then(number).unwrap_or(0);
+    let (resident, shared) = (next(), next());
     (resident, resident.saturating_sub(shared))
 }
 
@@ -154,7 +155,7 @@ pub(super) fn cpu_ticks(stat: &[u8]) -> u64 {
         .split(|byte| *byte == b' ')
         .skip(11)
         .take(2)
-        .map(number)
+        .filter_map(number)
         .sum()
 }
 

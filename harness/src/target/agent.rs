@@ -20,8 +20,8 @@ pub struct Agent {
     pub memory_limit_bytes: Option<u64>,
     /// Its high-water mark, bytes; `None` where the kernel does not tell.
     pub peak_bytes: Option<u64>,
-    /// Its processes that were killed for exceeding the limit.
-    pub oom_kills: u64,
+    /// Its processes that were killed for exceeding the limit; `None` where nobody counted.
+    pub oom_kills: Option<u64>,
 }
 
 /// An agent's link to the rest of its cluster.
@@ -67,7 +67,7 @@ mod tests {
             ended: None,
             memory_limit_bytes: None,
             peak_bytes: None,
-            oom_kills: 0,
+            oom_kills: Some(0),
         };
         assert_eq!(agent.lost(), None);
         for (ended, word) in [

@@ -130,7 +130,7 @@ fn limits_and_samplers() -> Outcome {
         );
         ensure!(evidence.cpu_limit_milli == Some(250), "{evidence:?}");
         ensure!(
-            evidence.oom_kills == 0 && evidence.limit_hits == 0,
+            evidence.oom_kills == Some(0) && evidence.limit_hits == 0,
             "{evidence:?}"
         );
         ensure!(
@@ -186,7 +186,7 @@ fn hog() -> Outcome {
         ensure!(exit.oom_killed && exit.signal == Some(9), "{exit:?}");
         let evidence = cluster.budget_evidence();
         ensure!(
-            evidence.oom_kills >= 1 && evidence.limit_hits > 0,
+            evidence.oom_kills >= Some(1) && evidence.limit_hits > 0,
             "{evidence:?}"
         );
         ensure!(evidence.stayed_in_cgroup, "{evidence:?}");

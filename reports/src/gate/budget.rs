@@ -113,26 +113,43 @@ fn starved(cell: &CellRecord, limit: u64, evidence: Option<&BudgetEvidence>) -> 
         .is_some_and(|peak| peak.bytes >= limit.saturating_sub(PAGE_ROUNDING) as f64);
     evidence.is_some_and(|e| e.enforced && e.never_served())
         && cell.unasked_ends() == 0
-        && cell.oom_kills() == 0
+        && !cell.was_oom_killed()
         && at_limit
+}
+
+/// What the figures are of.
+fn place(evidence: &BudgetEvidence) -> &'static str {
+    if evidence.machine {
+        "machine"
+    } else {
+        "cgroup"
+    }
 }
 
 fn oom(cell: &CellRecord, evidence: Option<&BudgetEvidence>) -> (Outcome, String) {
     match (cell.oom_kills(), evidence) {
-        (0, None) => (Errored, "no evidence was recorded".into()),
-        (0, Some(evidence))
+        (None | Some(0), None) => (Errored, "no evidence was recorded".into()),
+        (None | Some(0), Some(evidence))
             if !evidence.enforced && cell.own_series(Metric::OomKills).next().is_none() =>
         {
             let why = "nobody counted OOM kills: there is no cgroup of its own to ask";
             (Outcome::Skipped, why.to_owned())
         }
-        (0, Some(evidence)) => {
-            let observed = observed_only(Some(evidence));
-            (Passed, format!("0 OOM kills in the cgroup{observed}"))
+        (None, Some(_)) => {
+            let why = "nobody counted OOM kills to the end, so that there may have been some";
+            (Errored, why.to_owned())
         }
-        (kills, _) => {
+        (Some(0), Some(evidence)) => {
+            let observed = observed_only(Some(evidence));
+            (
+                Passed,
+                format!("0 OOM kills in the {}{observed}", place(evidence)),
+            )
+        }
+        (Some(kills), evidence) => {
             let kills = format::count(kills as usize, "OOM kill");
-            (Failed, format!("{kills} in the cgroup"))
+            let place = evidence.map_or("cgroup", place);
+            (Failed, format!("{kills} in the {place}"))
         }
     }
 }

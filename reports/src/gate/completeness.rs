@@ -50,6 +50,6 @@ impl CellRecord {
         self.checks.iter().any(|c| c.counted() >= Errored)
             || self.scenarios.iter().any(|s| s.outcome >= Errored)
             || self.unasked_ends() > 0
-            || self.oom_kills() > 0
+            || self.was_oom_killed()
     }
 }

@@ -34,7 +34,7 @@ impl Gate for Liveness {
                     .budget
                     .as_ref()
                     .is_some_and(BudgetEvidence::never_served)
-                    && cell.oom_kills() == 0
+                    && !cell.was_oom_killed()
                 {
                     because.push_str("; it had never been ready, and no OOM kill was counted");
                     Errored

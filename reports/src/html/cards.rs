@@ -68,7 +68,11 @@ fn card(cell: &CellRecord, repeats: Option<&Repeated<'_>>) -> String {
     if let Some(probe) = &cell.disk_probe {
         line("disk", disk(probe));
     }
-    line("OOM kills", cell.oom_kills().to_string());
+    let kills = cell.oom_kills();
+    line(
+        "OOM kills",
+        kills.map_or("not counted".into(), |kills| kills.to_string()),
+    );
     line("unasked ends", cell.unasked_ends().to_string());
     out.push_str("</dl>\n");
     if let Some(reason) = &cell.reason {

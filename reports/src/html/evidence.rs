@@ -73,7 +73,10 @@ fn kernel(cells: &[(&CellRecord, &BudgetEvidence)]) -> Table {
                 .map_or(NONE.into(), |c| format!("{c} mCPU"))
         }),
         ("kernel peak", |e| size(e.peak_bytes)),
-        ("OOM kills", |e| e.oom_kills.to_string()),
+        ("OOM kills", |e| {
+            e.oom_kills
+                .map_or("not counted".into(), |kills| kills.to_string())
+        }),
         ("times the limit was hit", |e| {
             format::number(e.limit_hits as f64)
         }),

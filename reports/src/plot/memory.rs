@@ -73,6 +73,7 @@ fn draw(run: &RunRecord, cell: &CellRecord, width: Width) -> Option<Drawing> {
     ends.extend(budget.map(|b| (b, format!("{} budget", whole_mib(b)), VERMILLION)));
     let kind = match peak {
         Some((_, PeakSource::Kernel)) => "peak",
+        Some((_, PeakSource::ResidentPeaks)) => "sum of RSS peaks",
         Some((_, PeakSource::SampledMachine)) => "machine's sampled peak",
         _ => "sampled peak",
     };

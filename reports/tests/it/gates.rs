@@ -59,7 +59,7 @@ fn each_bad_fact_of_the_budget_flips_its_verdict() {
         exceeded,
     );
     flips(
-        &evidence(|e| e.oom_kills = 1),
+        &evidence(|e| e.oom_kills = Some(1)),
         "no OOM kill",
         Failed,
         exceeded,
@@ -180,7 +180,7 @@ fn the_worst_of_two_pieces_of_evidence_is_kept_in_each_field() {
     bad.enforced = false;
     bad.not_enforced_because = Some("why".into());
     bad.memory_limit_bytes = None;
-    bad.oom_kills = 2;
+    bad.oom_kills = Some(2);
     bad.limit_hits = 3;
     bad.throttled_share = Some(0.9);
     bad.stayed_in_cgroup = false;
@@ -336,7 +336,7 @@ fn precedence_is_as_documented() {
         ExitCode::CheckFailed,
     );
     expect(
-        |run| run.cells[1].budget.as_mut().unwrap().oom_kills = 1,
+        |run| run.cells[1].budget.as_mut().unwrap().oom_kills = Some(1),
         ExitCode::BudgetExceeded,
     );
     expect(|run| run.interrupted = true, ExitCode::Interrupted);
@@ -374,7 +374,7 @@ fn judging_again_replaces() {
 fn the_worst_evidence_of_a_cell_counts() {
     let mut journal = support::specimen();
     let mut early = support::evidence(20.0);
-    early.oom_kills = 1;
+    early.oom_kills = Some(1);
     early.serving_after_hold = None;
     let at = journal.events.len() / 4;
     let id = journal.events[at].cell.clone();

@@ -44,7 +44,7 @@ fn an_oom_kill_is_the_budgets_even_before_it_was_ready() {
     let run = ended(|evidence| {
         evidence.hold_ms = 0.0;
         evidence.serving_after_hold = None;
-        evidence.oom_kills = 1;
+        evidence.oom_kills = Some(1);
     });
     assert_eq!(outcome_of(&run), Failed);
     assert_eq!(exit_code(&run), ExitCode::BudgetExceeded);

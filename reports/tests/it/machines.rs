@@ -1,10 +1,13 @@
-//! A machine as the budget: its size is what its own kernel found, and nobody's wish.
+//! What figures are of: a machine, whose size is what its own kernel found and nobody's wish; a cgroup; or processes.
 
 use crate::support;
 use reports::event::BudgetEvidence;
+use reports::figures::PeakSource::{Kernel, ResidentPeaks, SampledRss};
 use reports::gate::Verdict;
-use reports::outcome::Outcome::{Errored, Passed};
+use reports::metric::Metric::Rss;
+use reports::outcome::Outcome::{Errored, Passed, Skipped};
 use reports::record::RunRecord;
+use reports::record::Series;
 use reports::{ExitCode, exit_code, judge};
 
 const IN_FORCE: &str = "budget in force";
@@ -44,6 +47,27 @@ fn a_machine_of_the_size_asked_for_is_a_budget_in_force() {
 }
 
 #[test]
+fn what_nobody_counted_is_no_pass() {
+    for enforced in [true, false] {
+        let run = machine(|e| {
+            e.oom_kills = None;
+            e.enforced = enforced;
+        });
+        let verdicts = &run.cells[0].verdicts;
+        let oom = verdicts.iter().find(|v| v.what == "no OOM kill");
+        let wanted = if enforced { Errored } else { Skipped };
+        assert_eq!(oom.map(|v| v.outcome), Some(wanted));
+    }
+    let known = support::evidence(100.0);
+    let mut unknown = known.clone();
+    unknown.oom_kills = None;
+    assert_eq!(known.clone().worst_with(&unknown).oom_kills, None);
+    let mut killed = known;
+    killed.oom_kills = Some(1);
+    assert_eq!(unknown.worst_with(&killed).oom_kills, Some(1));
+}
+
+#[test]
 fn a_machine_that_tells_nothing_or_something_else_was_not_seen_in_force() {
     for change in [
         |e: &mut BudgetEvidence| e.memory_limit_bytes = None,
@@ -56,4 +80,28 @@ fn a_machine_that_tells_nothing_or_something_else_was_not_seen_in_force() {
         assert_eq!(in_force(&run).outcome, Errored);
         assert_eq!(exit_code(&run), ExitCode::Errored);
     }
+}
+
+#[test]
+fn what_processes_tell_of_themselves_is_no_peak_of_a_cgroup() {
+    let mut run = support::specimen().record();
+    let cell = &mut run.cells[0];
+    assert_eq!(cell.peak().map(|peak| peak.source), Some(Kernel));
+    let rss = |source: &str, bytes| Series {
+        source: source.into(),
+        metric: Rss,
+        points: vec![(1.0, bytes)],
+    };
+    cell.series = vec![rss("process-tree", 2e8), rss("process:k3s-server", 1e8)];
+    let evidence = cell.budget.as_mut().expect("a cell with evidence");
+    evidence.enforced = false;
+    evidence.stayed_in_cgroup = false;
+    evidence.peak_bytes = Some(300 << 20);
+    let peak = cell.peak().expect("a peak");
+    assert_eq!(peak.source, ResidentPeaks);
+    assert!(reports::tables::peak(cell).contains("resident sets, added up"));
+    // Most of the processes had ended when the evidence was taken.
+    cell.budget.as_mut().expect("evidence").peak_bytes = Some(1 << 20);
+    let peak = cell.peak().expect("a peak");
+    assert_eq!((peak.source, peak.bytes), (SampledRss, 2e8));
 }

@@ -12,8 +12,6 @@ use serde_json::{Value, json};
 use super::kinds::{PODS, QUOTAS};
 use super::steps::{create, delete, pod_spec, pods, read, update};
 
-const OFFICIAL: &[&str] =
-    &["[sig-api-machinery] ResourceQuota should apply changes to a resourcequota status"];
 const NEEDS: &[Requirement] = &[
     Requirement::Resource("v1", "resourcequotas"),
     Requirement::Resource("v1", "resourcequotas/status"),
@@ -26,12 +24,12 @@ const RESYNC: Duration = Duration::from_secs(360);
 /// Between two looks while that is awaited.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// In the table of the area `quota`. Upstream waits for the controller's next look at every quota; here a pod goes away, upon
-/// which it looks at those of that namespace at once. That it looks without any such thing is the other check's.
+/// In the table of the area `quota`. It asserts what the official test does but for its end: that waits for the controller's
+/// next look at every quota, and here a pod goes away, upon which it looks at those of that namespace at once. A name stands
+/// as well as the least of the checks that answer it, so it is the other check's alone.
 pub(crate) const PROMPTED: Check = Check {
     id: "quota/status-is-separate-and-set-back",
     title: "A quota's status is updated and patched apart from its limits, and set back to them when the controller looks.",
-    restates: OFFICIAL,
     requires: NEEDS,
     kills: &[
         mutant::STATUS_UPDATE_NOT_APPLIED,
@@ -51,7 +49,7 @@ pub(crate) const PROMPTED: Check = Check {
 pub(crate) const BY_ITSELF: Check = Check {
     id: "quota/status-is-set-back-without-a-cause",
     title: "A quota's status is written apart from its limits, and set back to them although nothing else happens.",
-    official: OFFICIAL,
+    official: &["[sig-api-machinery] ResourceQuota should apply changes to a resourcequota status"],
     requires: NEEDS,
     kills: &[mutant::CREATE_NOT_STORED, mutant::SPEC_LOST],
     slow: Some("the quota controller looks at every quota once in five minutes"),

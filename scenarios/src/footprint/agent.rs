@@ -243,8 +243,7 @@ fn record_memory(cx: &ScenarioContext<'_>, agent: &target::Agent) -> anyhow::Res
         let source = "the kernel's high-water mark of the agent";
         cx.measure("agent_peak", Unit::Bytes, peak as f64, &node, source);
     }
-    if agent.oom_kills > 0 {
-        let kills = agent.oom_kills;
+    if let Some(kills) = agent.oom_kills.filter(|kills| *kills > 0) {
         bail!(
             "on the agent {} the kernel killed {kills} processes for exceeding its budget",
             agent.name
@@ -280,7 +279,7 @@ mod tests {
             ended: None,
             memory_limit_bytes: None,
             peak_bytes: None,
-            oom_kills: 0,
+            oom_kills: Some(0),
         };
         let at = |node: &str, host: &str| json!({"spec": {"nodeName": node}, "status": {"hostIP": host}});
         assert!(placed(&at("a-1", "198.18.0.3"), &agent).is_ok());

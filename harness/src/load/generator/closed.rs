@@ -5,13 +5,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use reports::history::Answer;
 use tokio::task::JoinSet;
 
 use super::client::Client;
 use super::window::Window;
-use crate::load::cpu::process_cpu;
-use crate::load::tally::Load;
+use crate::load::cpu::{process_cpu, thread_cpu};
+use crate::load::tally::{Load, failed};
 use crate::load::workload::{Mix, Workload};
 
 /// A server that refuses at once must not be flooded.
@@ -32,19 +31,26 @@ pub async fn drive(
     for client in clients {
         tasks.spawn_local(go(client, mix, window, load.clone()));
     }
-    load.borrow_mut().own_cpu = cpu_of(window).await;
+    let (own, generator) = cpu_of(window).await;
+    {
+        let mut load = load.borrow_mut();
+        (load.own_cpu, load.generator_cpu) = (own, generator);
+    }
     while let Some(ended) = tasks.join_next().await {
         ended.context("failed to run a workload: a client panicked; report this as a bug")?;
     }
     Ok(())
 }
 
-/// CPU time of assay during a window.
-pub async fn cpu_of(window: Window) -> Duration {
+/// CPU time of assay during a window, and that of this thread alone.
+pub async fn cpu_of(window: Window) -> (Duration, Duration) {
     tokio::time::sleep_until(window.start.into()).await;
-    let before = process_cpu();
+    let before = (process_cpu(), thread_cpu());
     tokio::time::sleep_until(window.end.into()).await;
-    process_cpu().saturating_sub(before)
+    (
+        process_cpu().saturating_sub(before.0),
+        thread_cpu().saturating_sub(before.1),
+    )
 }
 
 async fn go(client: Client, mix: Mix, window: Window, load: Rc<RefCell<Load>>) {
@@ -52,19 +58,14 @@ async fn go(client: Client, mix: Mix, window: Window, load: Rc<RefCell<Load>>) {
     while start < window.end {
         let (kind, answer) = client.step(&mix).await;
         let end = Instant::now();
-        let failed = matches!(answer, Answer::Refused { .. } | Answer::Unknown { .. });
         {
+            let latency = window.holds(start).then(|| end - start);
             let mut load = load.borrow_mut();
-            if window.holds(end) && !failed {
-                load.answered_within += 1;
-            }
-            if window.holds(start) {
-                load.due += 1;
-                load.take(kind, &answer, end - start);
-            }
+            load.due += u64::from(latency.is_some());
+            load.answered(kind, &answer, window.holds(end), latency);
         }
         start = end;
-        if failed {
+        if failed(&answer) {
             tokio::time::sleep(AFTER_AN_ERROR).await;
             start = Instant::now();
         }

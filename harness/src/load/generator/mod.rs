@@ -7,6 +7,8 @@
 mod client;
 mod closed;
 mod keys;
+mod open;
+mod pacer;
 mod window;
 
 use std::cell::RefCell;
@@ -42,6 +44,12 @@ pub async fn run(
         workload.mix.sum() > 0 && workload.seconds > 0.0,
         "failed to run a workload: it asks for nothing; give its mix weights and its length seconds"
     );
+    if let Pace::Open { per_second } = workload.pace {
+        ensure!(
+            per_second.is_finite() && per_second > 0.0,
+            "failed to run a workload: {per_second} requests a second are no rate"
+        );
+    }
     let (give_up, given_up) = tokio::sync::watch::channel(false);
     let job = Job {
         store: store.clone(),
@@ -113,8 +121,8 @@ impl Job {
         )));
         match self.workload.pace {
             Pace::Closed { .. } => closed::drive(clients, &self.workload, &load).await?,
-            Pace::Open { .. } => {
-                anyhow::bail!("failed to run a workload: the open loop is not there yet")
+            Pace::Open { per_second } => {
+                open::drive(clients, &self.workload, per_second, &load).await?;
             }
         }
         let load = Rc::try_unwrap(load).map_err(|_| anyhow::anyhow!("a client did not end"))?;

@@ -8,6 +8,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fixtures::etcd::client::Lease;
 use reports::history::{Answer, Key, Level, Listing, Request, Revision};
 
 use crate::scenario::ScenarioContext;
@@ -222,6 +223,14 @@ impl Store {
     /// Through the API, where there are none; or when it was not granted.
     pub async fn grant(&self, ttl_seconds: i64) -> Result<i64, LoadError> {
         Ok(self.direct("a lease")?.grant(ttl_seconds).await?)
+    }
+
+    /// The same with the time that was granted, which may be longer than was asked for.
+    ///
+    /// # Errors
+    /// As [`Store::grant`].
+    pub async fn lease(&self, ttl_seconds: i64) -> Result<Lease, LoadError> {
+        Ok(self.direct("a lease")?.lease(ttl_seconds).await?)
     }
 
     /// Asks the datastore to forget what was superseded before a revision. kine answers and does nothing.

@@ -8,7 +8,6 @@ use fixtures::etcd::client::{EtcdError, EventKind, Watch as DirectWatch, WatchIt
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use reports::history::{Change, Revision, WatchedKind};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{LoadError, api, capped, number, value};
@@ -137,7 +136,7 @@ fn of_event(event: &WatchEvent) -> Result<Option<WatchedKind>, LoadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn event(kind: &str, object: Value) -> WatchEvent {
         WatchEvent {

@@ -40,7 +40,7 @@ impl LastSeen {
 
     fn killed_for_memory(&self) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.1.oom_kills = last.1.oom_kills.max(1);
+        last.1.oom_kills = last.1.oom_kills.max(Some(1));
         last.1.limit_hits = last.1.limit_hits.max(1);
     }
 }
@@ -77,28 +77,28 @@ pub(super) fn watch(watched: Watched) -> watch::Receiver<Option<Exit>> {
             status = status(&docker, &container, pid) => status,
             () = counting => None,
         };
-        let oom_killed = was_killed_for_memory(&docker, &container).await
-            || seen.refresh(&cgroup).1.oom_kills > 0;
-        if oom_killed {
+        let counted = was_killed_for_memory(&docker, &container).await
+            || seen.refresh(&cgroup).1.oom_kills > Some(0);
+        if counted {
             seen.killed_for_memory();
         }
         // Its last words explain its end.
         let _ = tokio::time::timeout(LOG_WITHIN, log).await;
         // Nobody waits any more when the cluster was dropped.
-        let _ = tell.send(Some(exit(status, oom_killed)));
+        let _ = tell.send(Some(exit(status, counted)));
     });
     ended
 }
 
 /// Engines tell a signal as 128 and its number.
-fn exit(status: Option<i64>, oom_killed: bool) -> Exit {
+fn exit(status: Option<i64>, counted: bool) -> Exit {
     let status = status.and_then(|status| i32::try_from(status).ok());
     let signal = status.filter(|status| (129..=192).contains(status));
-    Exit {
-        code: status.filter(|_| signal.is_none()),
-        signal: signal.map(|status| status - 128),
-        oom_killed,
-    }
+    Exit::new(
+        status.filter(|_| signal.is_none()),
+        signal.map(|status| status - 128),
+        counted,
+    )
 }
 
 /// The exit status of a container. `None`: the engine died, and the container ended without it.
@@ -139,6 +139,8 @@ mod tests {
     fn a_status_above_128_is_a_signal() {
         assert_eq!(exit(Some(137), true).signal, Some(9));
         assert_eq!(exit(Some(137), true).code, None);
+        // A process of it was killed, and it went on until it ended by itself.
+        assert!(exit(Some(137), true).oom_killed && !exit(Some(1), true).oom_killed);
         assert_eq!(exit(Some(1), false).code, Some(1));
         assert_eq!(exit(Some(255), false).code, Some(255));
         let unknown = exit(None, false);

@@ -66,7 +66,7 @@ impl AgentMachine {
             ended,
             memory_limit_bytes: seen.memory_limit_bytes,
             peak_bytes: seen.peak_bytes,
-            oom_kills: seen.oom_kills.max(u64::from(killed)),
+            oom_kills: seen.oom_kills.max(killed.then_some(1)),
         }
     }
 

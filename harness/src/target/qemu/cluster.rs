@@ -219,7 +219,7 @@ impl Cluster for QemuCluster {
             .as_ref()
             .is_some_and(|exit| exit.oom_killed)
         {
-            evidence.oom_kills = evidence.oom_kills.max(1);
+            evidence.oom_kills = evidence.oom_kills.max(Some(1));
         }
         evidence
     }

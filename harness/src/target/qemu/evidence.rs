@@ -29,7 +29,7 @@ pub(super) struct Evidence(Arc<Mutex<Seen>>);
 #[derive(Debug, Default)]
 struct Seen {
     lowest_available: Option<u64>,
-    oom_kills: u64,
+    oom_kills: Option<u64>,
     paging: PagingLog,
     /// Of the present boot.
     limits: Limits,
@@ -44,7 +44,7 @@ impl Evidence {
             let lowest = seen.lowest_available.get_or_insert(available);
             *lowest = available.min(*lowest);
         }
-        seen.oom_kills = seen.oom_kills.max(reading.oom_kills.unwrap_or(0));
+        seen.oom_kills = seen.oom_kills.max(reading.oom_kills);
         if let (Some(major_faults), Some(scanned)) = (reading.major_faults, reading.scanned) {
             seen.paging.push(Paging {
                 at,
@@ -82,7 +82,8 @@ impl Evidence {
                 .lowest_available
                 .filter(|_| !seen.lost)
                 .map(|available| machine.saturating_sub(available)),
-            oom_kills: seen.oom_kills,
+            // Nobody counted those after the last record.
+            oom_kills: seen.oom_kills.filter(|kills| *kills > 0 || !seen.lost),
             // A machine has no limit that is hit: what it lacks, its kernel reclaims.
             limit_hits: 0,
             throttled_share: None,
@@ -108,7 +109,8 @@ mod tests {
             cpus: 1,
         };
         let evidence = Evidence::default();
-        assert_eq!(evidence.of(size).peak_bytes, None);
+        let unseen = evidence.of(size);
+        assert_eq!((unseen.peak_bytes, unseen.oom_kills), (None, None));
         for (available, oom_kills) in [(400, 0), (100, 2), (300, 2)] {
             let reading = MachineReading {
                 available: Some(available << 20),
@@ -119,7 +121,7 @@ mod tests {
         }
         let found = evidence.of(size);
         assert_eq!(found.peak_bytes, Some(412 << 20));
-        assert_eq!(found.oom_kills, 2);
+        assert_eq!(found.oom_kills, Some(2));
         // Nobody has asked the guest what it has.
         assert_eq!(
             (found.memory_limit_bytes, found.cpu_limit_milli),

@@ -147,7 +147,7 @@ pub fn evidence(peak_mib: f64) -> BudgetEvidence {
         memory_limit_bytes: Some(512 << 20),
         cpu_limit_milli: Some(1000),
         peak_bytes: Some((peak_mib * MIB) as u64),
-        oom_kills: 0,
+        oom_kills: Some(0),
         limit_hits: 0,
         throttled_share: Some(0.183),
         stayed_in_cgroup: true,
@@ -324,7 +324,7 @@ pub fn oom() -> Journal {
     }
     let mut evidence = evidence(128.0);
     evidence.memory_limit_bytes = Some(128 << 20);
-    evidence.oom_kills = 1;
+    evidence.oom_kills = Some(1);
     evidence.limit_hits = 311;
     evidence.restarts = 1;
     evidence.serving_after_hold = Some(false);
