@@ -4,6 +4,7 @@ mod common;
 mod compaction;
 mod large_values;
 mod lease_churn;
+mod mixed_soak;
 mod read_list_scaling;
 mod restart;
 mod size;
@@ -20,5 +21,6 @@ pub const SCENARIOS: &[&dyn Scenario] = &[
     &large_values::LargeValues,
     &lease_churn::LeaseChurn,
     &compaction::Compaction,
+    &mixed_soak::MixedSoak,
     &restart::Restart,
 ];
