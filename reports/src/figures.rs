@@ -113,6 +113,14 @@ impl CellRecord {
             .filter(move |s| s.metric == metric && !s.source.starts_with(OBSERVER))
     }
 
+    /// The best source of a metric: the own series with the most points, a cgroup's before a process's.
+    #[must_use]
+    pub fn best_series(&self, metric: Metric) -> Option<&crate::record::Series> {
+        self.own_series(metric)
+            .max_by_key(|s| (!s.source.starts_with("process"), s.points.len()))
+            .filter(|s| !s.points.is_empty())
+    }
+
     /// OOM kills from the evidence and from the samples, whichever knows of more: a cell that died never
     /// wrote its evidence. `None`: nobody counted them to the end.
     #[must_use]
