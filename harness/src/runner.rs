@@ -22,7 +22,7 @@ use crate::scenario::{Access, Phase, Tap};
 use crate::scope::Scope;
 use crate::settle::{Unsettled, settle};
 use crate::suite::Selection;
-use crate::target::{Cluster, ProvisionError, Target, Timing};
+use crate::target::{Agent, Cluster, ProvisionError, Target, Timing};
 use crate::text;
 use crate::thrash::Thrash;
 use crate::version::UNKNOWN;
@@ -351,6 +351,8 @@ fn evidence(cluster: &dyn Cluster, sink: &CellSink, lived: Lived) {
     evidence.restarts = lived.restarts;
     evidence.serving_after_hold = lived.serving;
     evidence.hold_ms = lived.held.as_secs_f64() * 1e3;
+    // Whatever ran: an agent that nobody drives has a budget, too.
+    evidence.agents = cluster.agents().iter().map(Agent::evidence).collect();
     evidence.thrashed = lived.thrashed.map(|thrash| thrash.to_string());
     sink.emit(EventKind::BudgetEvidence(evidence));
 }

@@ -8,6 +8,7 @@ pub mod budget;
 pub mod console;
 pub mod csv;
 pub mod event;
+mod evidence;
 pub mod exit;
 pub mod figures;
 pub mod format;
