@@ -20,7 +20,7 @@ use crate::ready::{self, Ready};
 use crate::sampler::{Driver, Rate};
 use crate::scenario::{Access, Phase, Tap};
 use crate::scope::Scope;
-use crate::settle::{Unsettled, settle};
+use crate::settle::{Unsettled, destroy, settle};
 use crate::suite::Selection;
 use crate::target::{Agent, Cluster, ProvisionError, Target, Timing};
 use crate::text;
@@ -116,7 +116,7 @@ pub async fn run_cell(
     if let Some(sampler) = sampler {
         cost.add(&sampler.driver.stop());
     }
-    let leftovers = cluster.destroy().await;
+    let leftovers = destroy(cluster, settings.target.patience()).await;
     if cell.keep && cell.work.exists() {
         sink.warn(format!(
             "--keep: the server's folder is {}; it holds its keys, and it is yours to remove: no sweep will",
@@ -218,7 +218,8 @@ async fn serve(
         ..ready
     };
     let unknown = settings.version == UNKNOWN;
-    let settled = settle(cluster, sink, &ready, boot, unknown, cancel).await;
+    let patience = settings.target.patience();
+    let settled = settle(patience, cluster, sink, &ready, boot, unknown, cancel).await;
     if let Some(sampler) = sampler {
         sampler.rate.set(Rate::SETTLED_HZ);
     }
