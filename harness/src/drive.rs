@@ -13,9 +13,10 @@ use crate::check::{self, Limits, RunOptions};
 use crate::distribution::{Surface, lacks};
 use crate::journal::CellSink;
 use crate::plan::PlannedCell;
+use crate::probe;
 use crate::runner::RunSettings;
 use crate::scenario::{Access, Phase, Scenario, ScenarioContext, Tap};
-use crate::suite::Selection;
+use crate::suite::{self, Selection};
 use crate::target::{Cluster, Exit};
 use crate::watchdog::{self, Silence};
 
@@ -56,7 +57,11 @@ pub async fn drive(
                 worst = (outcome, reason);
             }
         };
-        for selection in &settings.selections {
+        let selections = match planned.repeat {
+            0 => settings.selections.clone(),
+            nth => suite::again(&settings.selections, nth, settings.repeats),
+        };
+        for selection in &selections {
             let cx = Scene {
                 settings,
                 planned,
@@ -68,6 +73,9 @@ pub async fn drive(
             };
             let outcome = run_checks(&cx, selection).await;
             note(outcome, Some("see the checks".into()));
+            if selection.suite == probe::disk::BEFORE && !selection.scenarios.is_empty() {
+                probe::disk::record(cluster, sink).await;
+            }
             for scenario in &selection.scenarios {
                 let (outcome, reason) = run_scenario(&cx, selection.suite, *scenario).await;
                 // A skipped scenario has its own line; it does not make the cell a skipped one.
@@ -196,6 +204,8 @@ async fn run_scenario(
             run: &scene.settings.run,
             cancel: scene.cancel,
             patience: scene.settings.target.patience(),
+            profile: scene.settings.profile,
+            folder: &scene.settings.folder,
             etcd_metrics: scene.cluster.etcd_metrics(),
             suite,
             scenario: scenario.name(),
@@ -203,17 +213,21 @@ async fn run_scenario(
             tap: scene.tap,
         };
         let deadline = SCENARIO_DEADLINE * scene.settings.target.patience();
-        match tokio::time::timeout(deadline, scenario.run(&cx)).await {
-            Ok(Ok(())) => (Outcome::Passed, None),
-            Ok(Err(error)) => (
-                Outcome::Errored,
-                // It may quote what the server answered.
-                Some(crate::text::tame(&format!("{error:#}"))),
-            ),
-            Err(_) => (
-                Outcome::Errored,
-                Some(format!("it did not end within {deadline:?}")),
-            ),
+        if let Some(why) = scenario.left_out(&cx) {
+            (Outcome::Skipped, Some(why))
+        } else {
+            match tokio::time::timeout(deadline, scenario.run(&cx)).await {
+                Ok(Ok(())) => (Outcome::Passed, None),
+                Ok(Err(error)) => (
+                    Outcome::Errored,
+                    // It may quote what the server answered.
+                    Some(crate::text::tame(&format!("{error:#}"))),
+                ),
+                Err(_) => (
+                    Outcome::Errored,
+                    Some(format!("it did not end within {deadline:?}")),
+                ),
+            }
         }
     } else {
         let reason = format!(

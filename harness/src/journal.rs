@@ -67,6 +67,12 @@ pub struct CellSink {
 }
 
 impl CellSink {
+    /// The cell's id.
+    #[must_use]
+    pub fn cell(&self) -> &str {
+        &self.cell
+    }
+
     /// Emits an event now.
     pub fn emit(&self, kind: EventKind) {
         self.at(Instant::now(), kind);

@@ -13,6 +13,8 @@ use crate::distribution::{Datastore, Distribution};
 pub struct PlannedCell {
     /// Its id, unique within the run.
     pub id: String,
+    /// Which repeat of its cell it is, counted from 0.
+    pub repeat: u32,
     /// What is under test.
     pub distribution: &'static dyn Distribution,
     /// What backs it.
@@ -94,6 +96,7 @@ pub fn cells(
                 });
             PlannedCell {
                 id: common.id(datastore),
+                repeat: 0,
                 distribution: common.distribution,
                 datastore,
                 shape: common.shape,
@@ -104,6 +107,31 @@ pub fn cells(
             }
         })
         .collect()
+}
+
+/// The cells `times` times over in mirrored order: A B, B A, A B. What drifts slowly on this host, such as its heat or
+/// its neighbours, then weighs on all of them alike. What is skipped is not repeated.
+#[must_use]
+pub fn repeated(cells: Vec<PlannedCell>, times: u32) -> Vec<PlannedCell> {
+    let again: Vec<PlannedCell> = cells
+        .iter()
+        .filter(|cell| cell.skip.is_none())
+        .cloned()
+        .collect();
+    let mut all = cells;
+    for repeat in 1..times {
+        let nth = again.iter().map(|cell| PlannedCell {
+            id: reports::repeats::id(&cell.id, repeat),
+            repeat,
+            ..cell.clone()
+        });
+        if repeat % 2 == 1 {
+            all.extend(nth.rev());
+        } else {
+            all.extend(nth);
+        }
+    }
+    all
 }
 
 /// A longer value of a variable is shown in an id by its digest.
@@ -152,6 +180,13 @@ mod tests {
         assert_eq!(planned[0].id, "native-reference-sqlite-768Mi-1.5");
         assert_eq!(planned[0].skip, None);
         assert_eq!(planned[1].skip.as_deref(), Some("etcd is not on PATH"));
+        let ids = |times| -> Vec<String> {
+            let all = repeated(planned.clone(), times);
+            all.into_iter().map(|cell| cell.id).collect()
+        };
+        let lone = "native-reference-sqlite-768Mi-1.5";
+        assert_eq!(ids(1)[1..], ids(2)[1..2], "once is what it was");
+        assert_eq!(ids(2)[2..], [format!("{lone}-r2")], "no skip is repeated");
         let other = Common {
             shape: Shape::Node,
             env: &[("GOGC".into(), "40".into())],
@@ -171,5 +206,26 @@ mod tests {
             ..other
         };
         assert!(!secret.id(Datastore::Etcd).contains("verysecret"));
+    }
+
+    #[test]
+    fn repeats_take_turns_in_mirrored_order() {
+        let budget = Budget::edge();
+        let cell = |id: &str| PlannedCell {
+            id: id.to_owned(),
+            repeat: 0,
+            distribution: &Reference,
+            datastore: Datastore::Sqlite,
+            shape: Shape::ControlPlane,
+            env: Vec::new(),
+            agents: 0,
+            budget: budget.clone(),
+            skip: None,
+        };
+        let all = repeated(vec![cell("a"), cell("b")], 3);
+        let ids: Vec<&str> = all.iter().map(|cell| cell.id.as_str()).collect();
+        assert_eq!(ids, ["a", "b", "b-r2", "a-r2", "a-r3", "b-r3"]);
+        let nth: Vec<u32> = all.iter().map(|cell| cell.repeat).collect();
+        assert_eq!(nth, [0, 0, 1, 1, 2, 2]);
     }
 }

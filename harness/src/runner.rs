@@ -16,6 +16,7 @@ use crate::hold::{Held, hold};
 use crate::journal::CellSink;
 use crate::observer::SamplerCost;
 use crate::plan::PlannedCell;
+use crate::profile::{Profile, Repeats};
 use crate::ready::{self, Ready};
 use crate::sampler::{Driver, Rate};
 use crate::scenario::{Access, Phase, Tap};
@@ -36,6 +37,8 @@ pub struct RunSettings {
     pub target: Arc<dyn Target>,
     /// What runs in each cell.
     pub selections: Vec<Selection>,
+    /// How often the scenarios in it run.
+    pub repeats: Repeats,
     /// Resolved binaries.
     pub binaries: BTreeMap<&'static str, PathBuf>,
     /// Version by distribution, as far as known before it runs.
@@ -48,6 +51,10 @@ pub struct RunSettings {
     pub ready_within: Duration,
     /// How long it must serve after it became ready.
     pub hold: Duration,
+    /// How much is run.
+    pub profile: Profile,
+    /// The run's folder: what a scenario records beside the journal goes there.
+    pub folder: PathBuf,
 }
 
 /// Runs one cell from nothing to nothing. Everything that it finds leaves through `sink`.
@@ -128,7 +135,7 @@ pub async fn run_cell(
 }
 
 /// Removes what a provisioning that failed, or was dropped half-way, has left in the ledger; gives what stays.
-async fn take_back(scope: &Scope) -> Vec<String> {
+pub(crate) async fn take_back(scope: &Scope) -> Vec<String> {
     let scope = scope.clone();
     let removing = tokio::task::spawn_blocking(move || {
         let standing = scope.standing().into_iter().rev();
@@ -374,6 +381,7 @@ fn spec(settings: &RunSettings, planned: &PlannedCell, command: Vec<String>) -> 
         distribution: planned.distribution.name().to_owned(),
         version: settings.version.clone(),
         datastore: planned.datastore.to_string(),
+        repeat: planned.repeat,
         shape: planned.shape.to_string(),
         env: text::redact_pairs(&planned.env),
         arch: settings.target.arch().map(|arch| arch.to_string()),

@@ -1,17 +1,20 @@
 //! Scenarios: named procedures on a cluster. A scenario only records; gates judge.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use reports::event::{EventKind, Latency, Measurement};
 use reports::metric::{Metric, Unit};
+use reports::statement::Statement;
 
 use crate::api::Api;
 use crate::cancel::Cancel;
 use crate::distribution::{Datastore, Distribution, Surface};
 use crate::journal::CellSink;
+use crate::profile::Profile;
 use crate::target::Cluster;
 
 /// A named procedure on a running cluster.
@@ -29,6 +32,15 @@ pub trait Scenario: Sync {
     /// Whether it is about agents, so that in a cell without any there is nothing to do.
     fn needs_agents(&self) -> bool {
         false
+    }
+    /// On how many fresh servers it runs in a profile: one, unless its figures are what people compare. Such headline
+    /// scenarios say [`Profile::headline_repeats`].
+    fn repeats(&self, _profile: Profile) -> u32 {
+        1
+    }
+    /// Why it is left out in this cell, where it could say nothing: it is then skipped with this reason.
+    fn left_out(&self, _cx: &ScenarioContext<'_>) -> Option<String> {
+        None
     }
     /// Runs it. An error means that it could not measure: the scenario is errored, never passed.
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>>;
@@ -59,6 +71,10 @@ pub struct ScenarioContext<'a> {
     pub cancel: &'a Cancel,
     /// By how much longer things take there than on this host ([`crate::target::Target::patience`]).
     pub patience: u32,
+    /// How much is run.
+    pub profile: Profile,
+    /// The run's folder: files that are beside the journal go there.
+    pub folder: &'a Path,
     /// Where etcd's metrics are, if anywhere.
     pub etcd_metrics: Option<&'a str>,
     pub(crate) suite: &'static str,
@@ -141,6 +157,38 @@ impl ScenarioContext<'_> {
             },
             max_us: histogram.max(),
         }));
+    }
+
+    /// States something of the server, to be judged: what must be true, whether it is, on how many facts that rests, and
+    /// the figures in a sentence. An error is not for this: it says that nothing could be found out.
+    pub fn state(&self, name: &str, holds: bool, facts: u64, because: impl Into<String>) {
+        self.sink.emit(EventKind::Statement(Statement {
+            suite: self.suite.into(),
+            scenario: self.scenario.into(),
+            name: name.into(),
+            holds,
+            facts,
+            // It may quote what the server answered.
+            because: crate::text::tame(&because.into()),
+        }));
+    }
+
+    /// The cell's id, such as `native-k3s-sqlite-edge`.
+    #[must_use]
+    pub fn cell(&self) -> &str {
+        self.sink.cell()
+    }
+
+    /// The scenario's suite.
+    #[must_use]
+    pub fn suite(&self) -> &'static str {
+        self.suite
+    }
+
+    /// The scenario's name.
+    #[must_use]
+    pub fn scenario(&self) -> &'static str {
+        self.scenario
     }
 
     /// Records a warning, shown in every report.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Parser;
+use fixtures::etcd::shim::Bug;
 use fixtures::reference::{DatastoreChoice, Options};
 
 #[derive(Debug, Parser)]
@@ -29,6 +30,9 @@ struct Args {
     etcd_binary: Option<PathBuf>,
     #[arg(long)]
     etcd_metrics: Option<String>,
+    /// Have this known bug; only in SQLite's shim.
+    #[arg(long, value_enum, conflicts_with = "etcd_binary")]
+    bug: Option<Bug>,
 }
 
 /// etcd may take that long to open its socket, on a slow disk and a fraction of a CPU.
@@ -52,7 +56,7 @@ pub fn entry(args: &[OsString]) -> Option<ExitCode> {
 
 fn run(args: Args) -> anyhow::Result<()> {
     let (datastore, etcd) = match &args.etcd_binary {
-        None => (DatastoreChoice::Sqlite, None),
+        None => (DatastoreChoice::Sqlite { bug: args.bug }, None),
         Some(binary) => {
             let (child, endpoint) = start_etcd(binary, &args)?;
             (

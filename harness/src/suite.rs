@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::check::Check;
 use crate::distribution::{Distribution, Surface};
+use crate::profile::Repeats;
 use crate::scenario::Scenario;
 
 /// A named set.
@@ -99,6 +100,24 @@ pub fn slice(selections: Vec<Selection>) -> Vec<Selection> {
             selection
         })
         .collect()
+}
+
+/// What of the selections runs again in repeat `nth`, counted from 0: the scenarios that repeat so often, and nothing
+/// else.
+#[must_use]
+pub fn again(selections: &[Selection], nth: u32, repeats: Repeats) -> Vec<Selection> {
+    let of = |selection: &Selection| Selection {
+        checks: Vec::new(),
+        scenarios: selection
+            .scenarios
+            .iter()
+            .copied()
+            .filter(|scenario| repeats.of(*scenario) > nth)
+            .collect(),
+        ..selection.clone()
+    };
+    let kept = selections.iter().map(of);
+    kept.filter(|selection| !selection.is_empty()).collect()
 }
 
 /// A check that may wait longer than this is for whoever asks for it.

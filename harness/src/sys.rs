@@ -1,14 +1,15 @@
-//! The one module with `unsafe` code: two kernel calls whose safe wrappers do not exist. Keep it tiny.
+//! The one module with `unsafe` code: three calls whose safe wrappers do not exist. Keep it tiny.
 #![expect(
     unsafe_code,
-    reason = "unshare has no safe wrapper, and inherited descriptors are only known by number"
+    reason = "unshare has no safe wrapper, inherited descriptors are only known by number, and what is registered with the runtime must stay open"
 )]
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
+use tokio::io::unix::AsyncFd;
 
 /// Gives the calling thread namespaces of its own (children get the pid namespace).
 ///
@@ -42,4 +43,14 @@ pub(crate) fn close_inherited_on_exec() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Lets the runtime wait for a descriptor's readiness.
+///
+/// # Errors
+/// When the kernel cannot watch it.
+pub(crate) fn awaited(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is open, owned by the result from here on, and always tells the same number.
+    let registered = unsafe { AsyncFd::register(descriptor) };
+    Ok(registered?)
 }

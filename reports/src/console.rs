@@ -112,9 +112,15 @@ impl Ink {
     }
 }
 
-/// The table of cells, columns as wide as their widest entry.
+/// The table of cells.
 fn cells(out: &mut String, run: &RunRecord, ink: &Ink) {
-    let table = tables::cells(run);
+    let text = columns(&tables::cells(run), 2);
+    let (head, rows) = text.split_once('\n').unwrap_or((&text, ""));
+    let _ = writeln!(out, "{}\n{rows}", ink.paint("2", head));
+}
+
+/// A table with columns as wide as their widest entry; the first `names` of them to the left, figures to the right.
+pub(crate) fn columns(table: &tables::Table, names: usize) -> String {
     let rows: Vec<Vec<String>> = std::iter::once(&table.head)
         .chain(&table.rows)
         .map(|row| row.iter().map(|c| text::line(c)).collect())
@@ -125,28 +131,22 @@ fn cells(out: &mut String, run: &RunRecord, ink: &Ink) {
             rows.iter().map(width).max().unwrap_or(0)
         })
         .collect();
-    for (nth, row) in rows.iter().enumerate() {
+    let mut out = String::new();
+    for row in &rows {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
             if column > 0 {
                 line.push_str("  ");
             }
-            // Names to the left, figures to the right.
-            if column < 2 {
+            if column < names {
                 let _ = write!(line, "{cell:<width$}");
             } else {
                 let _ = write!(line, "{cell:>width$}");
             }
         }
-        let line = line.trim_end();
-        let line = if nth == 0 {
-            ink.paint("2", line)
-        } else {
-            line.to_owned()
-        };
-        let _ = writeln!(out, "{line}");
+        let _ = writeln!(out, "{}", line.trim_end());
     }
-    out.push('\n');
+    out
 }
 
 /// The three numbers of a cell, a line each.

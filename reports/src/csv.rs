@@ -41,7 +41,7 @@ impl Report for Csv {
             for m in &cell.measurements {
                 measurement(&mut out, run, cell, m);
             }
-            for l in tables::merged(cell) {
+            for l in tables::merged(&cell.latencies) {
                 latency(&mut out, run, cell, &l);
             }
         }

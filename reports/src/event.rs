@@ -12,6 +12,7 @@ pub use crate::evidence::{AgentEvidence, BudgetEvidence};
 use crate::metric::{Metric, Unit};
 use crate::official::OfficialList;
 use crate::outcome::Outcome;
+use crate::statement::Statement;
 
 /// The version of the journal's and the record's schema. Raised with every change that an old reader could misread.
 pub const SCHEMA_VERSION: u32 = 3;
@@ -69,6 +70,10 @@ pub enum EventKind {
     Measurement(Measurement),
     /// A latency distribution.
     Latency(Latency),
+    /// How fast the disk is that holds the server's data, told before the first scenario that works on it.
+    DiskProbe(DiskProbe),
+    /// What a scenario states of the server.
+    Statement(Statement),
     /// How the budget was enforced and what the kernel says of it.
     BudgetEvidence(BudgetEvidence),
     /// A scenario's end.
@@ -169,6 +174,9 @@ pub struct CellSpec {
     pub version: String,
     /// `sqlite`, `etcd`.
     pub datastore: String,
+    /// Which repeat of its cell it is, counted from 0: the same work on a fresh server, so that a figure has a spread.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeat: u32,
     /// How much of Kubernetes it runs: `control-plane` or `node`. Empty in journals from before there was a choice.
     #[serde(default)]
     pub shape: String,
@@ -191,6 +199,11 @@ pub struct CellSpec {
     /// The server's command line, secrets redacted.
     #[serde(default)]
     pub command: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// The finding of one check.
@@ -266,6 +279,19 @@ pub struct Latency {
     pub min_us: u64,
     /// Exact greatest value, microseconds.
     pub max_us: u64,
+}
+
+/// How fast the very folder that holds a server's data makes writes durable: a fact of the place, not of the server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiskProbe {
+    /// Bytes of each write; the 2,300 of the recipe that etcd's documents give for fio.
+    pub write_bytes: u64,
+    /// The times of a write with its fdatasync.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+    /// Why there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_probed_because: Option<String>,
 }
 
 /// What the instrument itself used during the run.

@@ -77,7 +77,8 @@ impl From<ExitCode> for std::process::ExitCode {
 /// The exit code of a judged run. See the module's documentation for the precedence.
 ///
 /// A record that was never judged is errored, not passed. Cells outside the record do not count: skipped
-/// cells must be in it. A suite in `started.suites` that left nothing in any cell is "nothing ran".
+/// cells must be in it. A suite in `started.suites` of which nothing ran in any cell is "nothing ran", also where every check of it was skipped
+/// for a reason: a server that merely started answers no question that was asked.
 #[must_use]
 pub fn exit_code(run: &RunRecord) -> ExitCode {
     let any = |of: fn(&CellRecord) -> bool| run.cells.iter().any(of);
@@ -115,7 +116,7 @@ fn exceeded(cell: &CellRecord) -> bool {
     })
 }
 
-/// The suites that were asked for by name and left no trace in any cell, not even a skip with its reason.
+/// The suites that were asked for by name and of which nothing ran in any cell.
 #[must_use]
 pub fn silent_suites(run: &RunRecord) -> Vec<&str> {
     run.started
@@ -123,14 +124,20 @@ pub fn silent_suites(run: &RunRecord) -> Vec<&str> {
         .iter()
         .map(String::as_str)
         .filter(|suite| *suite != "all")
-        .filter(|suite| !run.cells.iter().any(|cell| traced(cell, suite)))
+        .filter(|suite| !run.cells.iter().any(|cell| ran(cell, suite)))
         .collect()
 }
 
-fn traced(cell: &CellRecord, suite: &str) -> bool {
-    cell.skipped()
-        || cell.checks.iter().any(|c| c.suite == suite)
-        || cell.scenarios.iter().any(|s| s.suite == suite)
+/// Whether anything of a suite ran there. What was skipped has its reason in the report, and has not run.
+fn ran(cell: &CellRecord, suite: &str) -> bool {
+    let ran = |outcome| outcome != Outcome::Skipped;
+    cell.checks
+        .iter()
+        .any(|c| c.suite == suite && ran(c.outcome))
+        || cell
+            .scenarios
+            .iter()
+            .any(|s| s.suite == suite && ran(s.outcome))
         || cell.measurements.iter().any(|m| m.suite == suite)
         || cell.latencies.iter().any(|l| l.suite == suite)
 }

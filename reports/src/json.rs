@@ -90,7 +90,10 @@ fn cell(cell: &CellRecord) -> Cell<'_> {
         time_to_ready_ms: cell.time_to_ready().map(|(ms, _)| ms),
         oom_kills: cell.oom_kills(),
         unasked_ends: cell.unasked_ends(),
-        latencies: tables::merged(cell).into_iter().map(latency).collect(),
+        latencies: tables::merged(&cell.latencies)
+            .into_iter()
+            .map(latency)
+            .collect(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! reports ([`Report`]) render it to bytes. Rendering an old run is the same code on a journal read from disk.
 
 pub mod budget;
+pub mod compare;
 pub mod console;
 pub mod csv;
 pub mod event;
@@ -16,7 +17,9 @@ pub mod gate;
 pub mod history;
 pub mod html;
 pub mod json;
+pub mod judge;
 pub mod junit;
+pub mod known_bug;
 pub mod latency;
 pub mod markdown;
 pub mod metric;
@@ -26,6 +29,8 @@ pub mod outcome;
 pub mod overview;
 pub mod plot;
 pub mod record;
+pub mod repeats;
+pub mod statement;
 pub mod stats;
 pub mod tables;
 pub mod text;

@@ -85,19 +85,24 @@ fn table(out: &mut String, level: usize, t: &Table) {
         out.push_str("none\n\n");
         return;
     }
+    rows(out, t, MOST);
+    out.push('\n');
+}
+
+/// A table's head and at most so many of its rows.
+pub(crate) fn rows(out: &mut String, t: &Table, most: usize) {
     let row = |cells: &[String]| {
         let cells: Vec<_> = cells.iter().map(|c| escape(c)).collect();
         format!("| {} |\n", cells.join(" | "))
     };
     out.push_str(&row(&t.head));
     out.push_str(&format!("|{}\n", " --- |".repeat(t.head.len())));
-    for cells in t.rows.iter().take(MOST) {
+    for cells in t.rows.iter().take(most) {
         out.push_str(&row(cells));
     }
-    if t.rows.len() > MOST {
-        let _ = writeln!(out, "\nand {} more rows in the report", t.rows.len() - MOST);
+    if t.rows.len() > most {
+        let _ = writeln!(out, "\nand {} more rows in the report", t.rows.len() - most);
     }
-    out.push('\n');
 }
 
 fn checks(out: &mut String, run: &RunRecord) {

@@ -44,6 +44,10 @@ pub struct ListedName {
     /// The checks that answer it, all of them together; empty where none does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
+    /// Whether the checks that answer it are not all that it takes: a test that was split later, of which a part has no
+    /// check.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
 }
 
 /// A check that answers a name.
@@ -271,6 +275,7 @@ fn standing<'a>(cell: &'a CellRecord, listed: &'a ListedName) -> Standing<'a> {
     // The gravest answer counts: a name has passed when every check that it takes has.
     let worst = listed.answers.iter().map(|answer| answered(cell, answer));
     let worst = worst.max_by_key(|(state, _)| *state);
+    let worst = worst.filter(|_| !listed.incomplete);
     let (state, why) = worst.unwrap_or(if listed.tier == NEEDS_KUBELET {
         (State::NeedsKubelet, None)
     } else {

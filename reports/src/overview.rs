@@ -9,7 +9,10 @@ use crate::record::{CellRecord, RunRecord};
 /// The warning on every report of the specimen.
 pub const SPECIMEN: &str = "SPECIMEN - figures say nothing about K3s";
 
-/// What to do about it.
+/// The warning on every report of a specimen that was broken on purpose; the bug's name follows.
+pub const KNOWN_BUG: &str = "KNOWN BUG";
+
+/// What to do about the specimen.
 pub const HOW_TO_GET_K3S: &str = "These figures are of assay's built-in reference server, which only shows that \
 the instrument works. To test K3s: run `assay fetch`, or put a k3s binary on PATH, or name one with \
 --k3s-binary or K3S_BINARY, then run with --distribution k3s. `assay doctor` tells what this host lacks.";
@@ -37,11 +40,26 @@ pub struct Notice {
 #[must_use]
 pub fn title(run: &RunRecord) -> String {
     let what = run.distributions();
-    if run.has_specimen() {
+    let bugs = known_bugs(run);
+    if !bugs.is_empty() {
+        format!("{KNOWN_BUG} {}; {SPECIMEN}: {what}", bugs.join(", "))
+    } else if run.has_specimen() {
         format!("{SPECIMEN}: {what}")
     } else {
         format!("assay: {what}")
     }
+}
+
+/// The known bugs that specimens were given, each once.
+fn known_bugs(run: &RunRecord) -> Vec<&str> {
+    let mut bugs: Vec<_> = run
+        .cells
+        .iter()
+        .filter_map(|c| c.spec.known_bug())
+        .collect();
+    bugs.sort_unstable();
+    bugs.dedup();
+    bugs
 }
 
 /// The outcome of the run in one line, such as `FAILED (exit 4): a check failed; …`.
@@ -93,6 +111,12 @@ pub fn notices(run: &RunRecord) -> Vec<Notice> {
     if run.has_specimen() {
         say(Gravity::Grave, format!("{SPECIMEN}. {HOW_TO_GET_K3S}"));
     }
+    for bug in known_bugs(run) {
+        let text = format!(
+            "{KNOWN_BUG} {bug}: this specimen was broken on purpose, to see whether the bug is found."
+        );
+        say(Gravity::Grave, text);
+    }
     if run.interrupted {
         let text = "PARTIAL: the run was interrupted. What follows is what there was until then.";
         say(Gravity::Grave, text.into());
@@ -104,7 +128,9 @@ pub fn notices(run: &RunRecord) -> Vec<Notice> {
     for suite in silent_suites(run) {
         say(
             Gravity::Grave,
-            format!("The suite {suite} was asked for and recorded nothing."),
+            format!(
+                "The suite {suite} was asked for and nothing of it ran; what was skipped tells why."
+            ),
         );
     }
     for cell in run.cells.iter().filter(|c| !c.leftovers.is_empty()) {

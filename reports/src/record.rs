@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{
-    BudgetEvidence, CellSpec, CheckFinding, Event, EventKind, Latency, Measurement, Observer,
-    RunStarted,
+    BudgetEvidence, CellSpec, CheckFinding, DiskProbe, Event, EventKind, Latency, Measurement,
+    Observer, RunStarted,
 };
 use crate::gate::Verdict;
 use crate::metric::Metric;
 use crate::official::OfficialList;
 use crate::outcome::Outcome;
+use crate::statement::Statement;
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,10 +61,16 @@ pub struct CellRecord {
     pub measurements: Vec<Measurement>,
     /// Latency distributions.
     pub latencies: Vec<Latency>,
+    /// What scenarios state of the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<Statement>,
     /// Scenarios that finished.
     pub scenarios: Vec<ScenarioRecord>,
     /// Series by source and metric.
     pub series: Vec<Series>,
+    /// How fast its disk is; `None` where nothing worked on it, and in records before schema 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_probe: Option<DiskProbe>,
     /// Evidence on the budget.
     pub budget: Option<BudgetEvidence>,
     /// Unasked ends of the server.
@@ -276,8 +283,10 @@ impl CellRecord {
             checks: Vec::new(),
             measurements: Vec::new(),
             latencies: Vec::new(),
+            statements: Vec::new(),
             scenarios: Vec::new(),
             series: Vec::new(),
+            disk_probe: None,
             budget: None,
             deaths: Vec::new(),
             leftovers: Vec::new(),
@@ -308,6 +317,8 @@ impl CellRecord {
             EventKind::Check(finding) => self.checks.push(finding.clone()),
             EventKind::Measurement(measurement) => self.measurements.push(measurement.clone()),
             EventKind::Latency(latency) => self.latencies.push(latency.clone()),
+            EventKind::DiskProbe(probe) => self.disk_probe = Some(probe.clone()),
+            EventKind::Statement(statement) => self.statements.push(statement.clone()),
             EventKind::BudgetEvidence(evidence) => {
                 // A cell may start its server more than once, each with its own cgroup: the worst of all counts.
                 self.budget = Some(match self.budget.take() {

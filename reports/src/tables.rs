@@ -95,11 +95,11 @@ pub fn limit(cell: &CellRecord) -> String {
     }
 }
 
-/// Latency distributions of a cell, repeats of the same operation and labels merged, in order of appearance.
+/// Latency distributions, those of the same operation and labels merged, in order of appearance.
 #[must_use]
-pub fn merged(cell: &CellRecord) -> Vec<Latency> {
+pub fn merged<'a>(latencies: impl IntoIterator<Item = &'a Latency>) -> Vec<Latency> {
     let mut all: Vec<Latency> = Vec::new();
-    for latency in &cell.latencies {
+    for latency in latencies {
         let same = all.iter_mut().find(|l| {
             l.suite == latency.suite
                 && l.scenario == latency.scenario
@@ -121,7 +121,7 @@ pub fn datastores(run: &RunRecord) -> Vec<Table> {
     for group in groups(run) {
         let stores: Vec<(&CellRecord, Vec<Latency>)> = group
             .into_iter()
-            .map(|cell| (cell, merged(cell)))
+            .map(|cell| (cell, merged(&cell.latencies)))
             .filter(|(_, latencies)| !latencies.is_empty())
             .collect();
         let Some((first, _)) = stores.first() else {
@@ -204,7 +204,7 @@ pub fn latencies(run: &RunRecord) -> Table {
     head.push("max".into());
     let mut rows = Vec::new();
     for cell in &run.cells {
-        for latency in merged(cell) {
+        for latency in merged(&cell.latencies) {
             let mut row = vec![
                 cell.id.clone(),
                 format!("{}: {}", latency.scenario, latency.key()),

@@ -4,6 +4,8 @@
 mod arguments;
 #[path = "cli/binaries.rs"]
 mod binaries;
+#[path = "cli/compare.rs"]
+mod compare;
 #[path = "cli/folders.rs"]
 mod folders;
 #[path = "cli/output.rs"]

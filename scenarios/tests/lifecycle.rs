@@ -17,6 +17,8 @@ mod interrupt;
 mod keep;
 #[path = "lifecycle/kills.rs"]
 mod kills;
+#[path = "lifecycle/known_bugs.rs"]
+mod known_bugs;
 #[path = "lifecycle/leftovers.rs"]
 mod leftovers;
 #[path = "lifecycle/limits.rs"]

@@ -147,6 +147,11 @@ impl Collection {
         // Into the ledger before it is made: what is interrupted between the two is still removed.
         let given = object["metadata"]["name"].as_str();
         let entered = given.is_some_and(|name| self.enter(name, &object));
+        let prefix = object["metadata"]["generateName"].as_str();
+        let prefix = prefix.filter(|_| given.is_none() && self.stays(&object));
+        if let Some(prefix) = prefix {
+            self.api.ledger().enter_unnamed(&self.path, prefix);
+        }
         let response = self
             .api
             .send(
@@ -155,6 +160,12 @@ impl Collection {
                     .body(object.clone()),
             )
             .await?;
+        // A 5xx may come although the object was stored.
+        let told =
+            response.body["metadata"]["name"].is_string() || (400..500).contains(&response.status);
+        if let Some(prefix) = prefix.filter(|_| told) {
+            self.api.ledger().named(&self.path, prefix);
+        }
         match (given, response.body["metadata"]["name"].as_str()) {
             (None, Some(name)) => _ = self.enter(name, &object),
             // Somebody else's object has this name; it must not be removed with ours.
@@ -166,12 +177,16 @@ impl Collection {
         Ok(response)
     }
 
-    /// What goes with its namespace needs no entry, unless a finalizer would hold the namespace.
-    fn enter(&self, name: &str, object: &Value) -> bool {
+    /// Whether it needs an entry: what goes with its namespace does not, unless a finalizer would hold the namespace.
+    fn stays(&self, object: &Value) -> bool {
         let held = object["metadata"]["finalizers"]
             .as_array()
             .is_some_and(|list| !list.is_empty());
-        (!self.resource.namespaced || held)
+        !self.resource.namespaced || held
+    }
+
+    fn enter(&self, name: &str, object: &Value) -> bool {
+        self.stays(object)
             && self
                 .api
                 .ledger()

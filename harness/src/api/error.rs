@@ -23,6 +23,14 @@ pub enum ApiError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There was no connection, so that nothing was sent.
+    #[error("failed to reach the server for {request}: {reason}; see whether it still runs")]
+    Unreachable {
+        /// Method and path.
+        request: String,
+        /// The chain of causes.
+        reason: String,
+    },
     /// The connection failed before or during the answer.
     #[error("failed to exchange {request}: {reason}; see whether the server still runs")]
     Transport {
@@ -40,6 +48,17 @@ pub enum ApiError {
         request: String,
         /// The time granted.
         waited: Duration,
+    },
+    /// The server answers, and not as it must for anything to be examined.
+    #[error(
+        "failed to learn what the server offers: {request} was answered with {seen}; see whether it is ready, and \
+         whether these credentials may ask"
+    )]
+    Refused {
+        /// Method and path.
+        request: String,
+        /// The answer in one line.
+        seen: String,
     },
     /// The answer is greater than assay takes from a device under test.
     #[error("failed to take the answer to {request}: it is longer than {limit} bytes")]
@@ -64,4 +83,17 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// Whether what went wrong is that no connection could be made.
+pub(crate) fn is_unconnected(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let client = error.downcast_ref::<hyper_util::client::legacy::Error>();
+        if client.is_some_and(hyper_util::client::legacy::Error::is_connect) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

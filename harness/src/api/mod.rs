@@ -212,13 +212,14 @@ impl Api {
                 request: request.to_string(),
                 reason: error.to_string(),
             })?;
-        self.client
-            .send(built)
-            .await
-            .map_err(|error| ApiError::Transport {
-                request: request.to_string(),
-                reason: error::chain(&error),
-            })
+        self.client.send(built).await.map_err(|error| {
+            let (request, reason) = (request.to_string(), error::chain(&error));
+            if error::is_unconnected(&error) {
+                ApiError::Unreachable { request, reason }
+            } else {
+                ApiError::Transport { request, reason }
+            }
+        })
     }
 }
 

@@ -55,8 +55,11 @@ async fn row(check: &'static Check, api: &Api, options: &RunOptions) -> (MutantR
             let (outcome, reason, took_ms, applied) =
                 one(check, api, Some(*mutant), options, &mut removing).await;
             let meeting = match outcome {
+                // Whatever failed then, it was not this defect that was noticed.
+                Outcome::Passed | Outcome::Failed | Outcome::Skipped if applied == 0 => {
+                    Meeting::Idle
+                }
                 Outcome::Failed => Meeting::Killed,
-                Outcome::Passed | Outcome::Skipped if applied == 0 => Meeting::Idle,
                 Outcome::Passed | Outcome::Skipped => Meeting::Survived,
                 Outcome::Errored => Meeting::Errored,
             };

@@ -58,10 +58,14 @@ fn claims_kubernetes(offer: &Offer) -> bool {
 
 /// Why a check cannot run on a server that lacks what it requires; `None` where it can.
 ///
-/// That is a failure where the check answers an official test of the server's own version and what is missing is a
+/// Where the server lists a group and does not describe it, nobody knows what it lacks: that is no verdict. Otherwise it
+/// is a failure where the check answers an official test of the server's own version and what is missing is a
 /// part of the API. What a distribution declares to lack, and a check that asks for a newer version than its official
 /// test does, are skipped: neither shows that the server lacks what the test needs.
 pub(super) fn lacking(check: &Check, offer: &Offer) -> Option<CheckFault> {
+    if let Some(unknown) = offer.unknown(check.requires) {
+        return Some(CheckFault::Errored(unknown));
+    }
     let missing = offer.missing(check.requires)?;
     let required = required(check, offer);
     let served = |need: &&Requirement| {
@@ -148,7 +152,8 @@ fn listed_name(listed: &OfficialName, every: &[&Check], selected: &[&Check]) -> 
     ListedName {
         name: listed.name.to_owned(),
         tier: listed.tier.letter().to_owned(),
-        answers: if whole { answers } else { Vec::new() },
+        incomplete: !whole && !answers.is_empty(),
+        answers,
     }
 }
 
@@ -276,9 +281,14 @@ mod tests {
             find(&half, "Events should ensure that an event")[0].check,
             "event/lives"
         );
-        assert_eq!(
-            find(&half, "create and delete Endpoints and EndpointSlices"),
-            []
+        let split = "create and delete Endpoints and EndpointSlices";
+        let halves = find(&half, split);
+        assert_eq!(halves.len(), 1, "the part that there is stays bound to it");
+        let incomplete = half.names.iter().filter(|listed| listed.incomplete);
+        assert!(
+            incomplete
+                .map(|listed| listed.name.as_str())
+                .any(|name| name.contains(split))
         );
         let whole = official_list(&k3s(21), &[&slice, &restates], &[&slice]);
         let answers = find(&whole, "create and delete Endpoints and EndpointSlices");

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde_json::Value;
+
 use super::Check;
-use crate::api::{Api, ApiError};
+use crate::api::{Api, ApiError, Response};
 use crate::callback::{self, Callback, Place};
 use crate::kubectl::{Found, Kubectl};
 
@@ -59,6 +61,8 @@ pub struct Offer {
     pub version: String,
     /// Verbs by group version and plural.
     pub resources: BTreeMap<(String, String), BTreeSet<String>>,
+    /// Group versions that the server lists and did not describe, with what it answered instead.
+    pub unanswered: BTreeMap<String, String>,
     /// Behaviours that the distribution declares it lacks.
     pub lacks: BTreeSet<String>,
     /// Whether and where the server can call this host.
@@ -68,12 +72,13 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Asks the server. A group that does not answer is not offered: its checks are skipped, and discovery has its own check.
+    /// Asks the server. A group that it lists and does not describe is kept with the reason: what that group offers is
+    /// not known, and a check that needs it cannot be examined.
     ///
     /// # Errors
-    /// When the server cannot be reached or answers neither `/version` nor `/api`.
+    /// When the server cannot be reached, or answers `/version`, `/api` or `/apis` with anything but 200.
     pub async fn discover(api: &Api, lacks: &[&str]) -> Result<Self, ApiError> {
-        let version = api.get("/version").await?.body;
+        let version = root(api, "/version").await?;
         let minor = version["minor"]
             .as_str()
             .unwrap_or_default()
@@ -89,12 +94,12 @@ impl Offer {
             lacks: lacks.iter().map(|name| (*name).to_owned()).collect(),
             ..Self::default()
         };
-        let core = api.get("/api").await?.body;
+        let core = root(api, "/api").await?;
         let versions = core["versions"].as_array().into_iter().flatten();
         let mut served = versions
             .filter_map(|version| version.as_str().map(str::to_owned))
             .collect::<Vec<_>>();
-        let groups = api.get("/apis").await?.body;
+        let groups = root(api, "/apis").await?;
         for group in groups["groups"].as_array().into_iter().flatten() {
             let versions = group["versions"].as_array().into_iter().flatten();
             served.extend(
@@ -102,21 +107,52 @@ impl Offer {
             );
         }
         for group_version in served {
-            let list = api.get(&crate::api::group_root(&group_version)).await?.body;
-            for entry in list["resources"].as_array().into_iter().flatten() {
-                let verbs = entry["verbs"]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|verb| verb.as_str().map(str::to_owned));
-                let name = entry["name"].as_str().unwrap_or_default().to_owned();
-                offer
-                    .resources
-                    .insert((group_version.clone(), name), verbs.collect());
-            }
+            let answer = api.get(&crate::api::group_root(&group_version)).await;
+            offer.describe(group_version, answer);
         }
         offer.kubectl = Kubectl::find(offer.minor).await;
         Ok(offer)
+    }
+
+    /// Takes in what the server says of a group version that it lists.
+    fn describe(&mut self, group_version: String, answer: Result<Response, ApiError>) {
+        let list = match answer {
+            Ok(answer) if answer.status == 200 && answer.body["resources"].is_array() => {
+                answer.body
+            }
+            other => {
+                let seen = other.map_or_else(|fault| fault.to_string(), |it| it.summary());
+                self.unanswered.insert(group_version, seen);
+                return;
+            }
+        };
+        for entry in list["resources"].as_array().into_iter().flatten() {
+            let verbs = entry["verbs"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|verb| verb.as_str().map(str::to_owned));
+            let name = entry["name"].as_str().unwrap_or_default().to_owned();
+            self.resources
+                .insert((group_version.clone(), name), verbs.collect());
+        }
+    }
+
+    /// Why it is not known whether one of these is met: its group is listed and did not answer; `None` where that is
+    /// known of all.
+    #[must_use]
+    pub fn unknown(&self, requirements: &[Requirement]) -> Option<String> {
+        requirements.iter().find_map(|requirement| {
+            let (Requirement::Resource(group_version, _)
+            | Requirement::Verb(group_version, _, _)) = requirement
+            else {
+                return None;
+            };
+            let answered = self.unanswered.get(*group_version)?;
+            Some(format!(
+                "it needs {requirement}, and the server lists {group_version} without describing it: {answered}"
+            ))
+        })
     }
 
     /// Finds out whether the server can call this host, where one of `checks` needs that.
@@ -182,9 +218,54 @@ impl Offer {
     }
 }
 
+/// What the server answers at a root of its API; any refusal would read as an empty offer.
+async fn root(api: &Api, path: &str) -> Result<Value, ApiError> {
+    let answer = api.get(path).await?;
+    if answer.status == 200 {
+        return Ok(answer.body);
+    }
+    Err(ApiError::Refused {
+        request: format!("GET {path}"),
+        seen: answer.summary(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
+
+    #[test]
+    fn a_group_that_does_not_answer_is_unknown_and_not_absent() {
+        let answer = |status, body: &str| {
+            Ok(Response::new(
+                status,
+                HeaderMap::new(),
+                body.as_bytes().to_vec(),
+            ))
+        };
+        let mut offer = Offer::default();
+        offer.describe(
+            "apps/v1".to_owned(),
+            answer(
+                200,
+                r#"{"resources": [{"name": "deployments", "verbs": ["get"]}]}"#,
+            ),
+        );
+        offer.describe("a/v1".to_owned(), answer(503, "{}"));
+        offer.describe("b/v1".to_owned(), answer(200, r#"{"resources": 1}"#));
+        assert!(offer.meets(Requirement::Verb("apps/v1", "deployments", "get")));
+        let of = |requirement| offer.unknown(&[requirement]).unwrap_or_default();
+        assert_eq!(of(Requirement::Resource("apps/v1", "none")), "");
+        assert_eq!(of(Requirement::Resource("c/v1", "none")), "");
+        let why = of(Requirement::Resource("a/v1", "as"));
+        assert!(
+            why.starts_with("it needs resource as of a/v1") && why.contains("503"),
+            "{why}"
+        );
+        assert!(!of(Requirement::Verb("b/v1", "bs", "get")).is_empty());
+    }
 
     #[test]
     fn what_is_missing_is_named() {

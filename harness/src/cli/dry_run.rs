@@ -55,6 +55,7 @@ pub(super) fn json(legs: &[Leg], left_out: &[String]) -> Value {
             "datastore": cell.datastore.to_string(),
             "shape": cell.shape.to_string(),
             "agents": cell.agents,
+            "repeat": cell.repeat,
             "budget": cell.budget,
             "skip": cell.skip,
         })

@@ -1,44 +1,19 @@
 //! The legs of a run: each target with what is planned on it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use reports::budget::Budget;
 
-use super::CommandError;
 use super::resolve::{self, Chosen};
 use super::suite::Args;
+use super::{CommandError, known_bug};
 use crate::cell::Shape;
 use crate::distribution::{Datastore, Distribution};
 use crate::doctor;
 use crate::plan::{self, Common, PlannedCell};
+use crate::profile::{Profile, Repeats};
 use crate::suite::{Selection, Suite, select, served, slice, without_the_longest};
 use crate::target::{TARGETS, Target, TargetKind};
-
-/// How much is run: of each suite, and of the targets where none is named.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Profile {
-    /// A slice: the first check of each area and the first scenario of each suite; by itself on this host's processes
-    /// only, and no cell is begun after 5 minutes.
-    Quick,
-    /// Everything but checks that may wait for ten minutes; by itself also in containers and emulated machines, where
-    /// this host has them, and no cell is begun after 20 minutes.
-    #[default]
-    Default,
-    /// Every check, and whole nodes too; no bound.
-    Full,
-}
-
-impl Profile {
-    /// After this time no cell is begun.
-    pub(super) fn time(self) -> Option<Duration> {
-        match self {
-            Self::Quick => Some(Duration::from_secs(5 * 60)),
-            Self::Default => Some(Duration::from_secs(20 * 60)),
-            Self::Full => None,
-        }
-    }
-}
 
 /// A target with what is planned on it.
 pub(super) struct Leg {
@@ -178,13 +153,23 @@ async fn one(
         budget: &budget,
     };
     let planned = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
+    let mut planned = plan::repeated(planned, most_repeats(&selections, args.repeats()));
     chosen.warnings.extend(left_out);
+    if let Some(bug) = known_bug::asked(&args.server_env, chosen.distribution)? {
+        known_bug::tell(bug, &mut chosen.warnings, &mut planned);
+    }
     Ok(Leg {
         target,
         chosen,
         selections,
         planned,
     })
+}
+
+/// How often the scenario runs that runs most often.
+fn most_repeats(selections: &[Selection], repeats: Repeats) -> u32 {
+    let scenarios = selections.iter().flat_map(|s| &s.scenarios);
+    scenarios.map(|s| repeats.of(*s)).max().unwrap_or(1)
 }
 
 pub(super) fn kind(name: &str) -> Result<&'static TargetKind, CommandError> {

@@ -1,6 +1,8 @@
 //! The command line.
 
+mod compare;
 mod dry_run;
+mod known_bug;
 mod leg;
 mod list;
 mod mutants;
@@ -40,6 +42,8 @@ enum Command {
     Doctor(crate::doctor::args::DoctorArgs),
     /// Judge and render an earlier run again.
     Report(report::Args),
+    /// Tell what changed from one run to another, or from one cell to another, by more than noise.
+    Compare(compare::Args),
     /// Remove what runs that died have left behind, and nothing else.
     Sweep(sweep::Args),
     /// Download a distribution into the cache.
@@ -132,6 +136,7 @@ async fn run(cli: Cli, suites: &'static [Suite]) -> Result<ExitCode, CommandErro
             })
         }
         Command::Report(args) => report::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Fetch(args) => {
             crate::artifact::run_fetch(&args).await.map_err(artifact)?;

@@ -19,6 +19,7 @@ use crate::check::{Check, Limits, Offer, RunOptions};
 use crate::distribution::lacks;
 use crate::ready;
 use crate::run_dir::RunDir;
+use crate::runner::take_back;
 use crate::scenario::Access;
 use crate::scope::{Scope, StateDir};
 use crate::suite::{Suite, select};
@@ -80,10 +81,20 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
     let (_signals, cancel) = Cancel::on_signals().map_err(anyhow::Error::from)?;
     let scope = Scope::open(state.root(), dir.id())?;
     let cell = cell(&chosen, target.name(), &dir, &state)?;
-    let cluster = target
-        .provision(&cell, &scope)
-        .await
-        .map_err(|error| CommandError::Errored(error.to_string()))?;
+    // A dropped provisioning ends what it began; what it made is in the ledger.
+    let cluster = tokio::select! {
+        made = target.provision(&cell, &scope) => made.map_err(|error| error.to_string()),
+        () = cancel.cancelled() => Err("interrupted while the cluster was made".to_owned()),
+    };
+    let cluster = match cluster {
+        Ok(cluster) => cluster,
+        Err(reason) => {
+            let leftovers = take_back(&scope).await;
+            scope.close();
+            tell(&leftovers);
+            return cut_short(&cancel, reason);
+        }
+    };
     let matrix = matrix(
         cluster.as_ref(),
         &cell,
@@ -96,15 +107,16 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
     .await;
     let leftovers = cluster.destroy().await;
     scope.close();
-    let mut matrix = matrix.map_err(|error| CommandError::Errored(format!("{error:#}")))?;
+    tell(&leftovers);
+    let mut matrix = match matrix {
+        Ok(matrix) => matrix,
+        Err(error) => return cut_short(&cancel, format!("{error:#}")),
+    };
     matrix.distribution = chosen.distribution.name().to_owned();
     write(&dir, &matrix)?;
     crate::output::stdout(matrix.text());
     let page = dir.path().join("mutants.html");
     crate::output::stdout(format_args!("report: {}\n", page.display()));
-    for leftover in &leftovers {
-        crate::output::stdout(format_args!("remains {leftover}\n"));
-    }
     Ok(if cancel.is_cancelled() {
         ExitCode::Interrupted
     } else if !matrix.proven() {
@@ -114,6 +126,21 @@ pub(super) async fn run(args: Args, suites: &'static [Suite]) -> Result<ExitCode
     } else {
         ExitCode::Passed
     })
+}
+
+fn tell(leftovers: &[String]) {
+    for leftover in leftovers {
+        crate::output::stdout(format_args!("remains {leftover}\n"));
+    }
+}
+
+/// There is no matrix: by Ctrl-C, or for a reason.
+fn cut_short(cancel: &Cancel, reason: String) -> Result<ExitCode, CommandError> {
+    if cancel.is_cancelled() {
+        Ok(ExitCode::Interrupted)
+    } else {
+        Err(CommandError::Errored(reason))
+    }
 }
 
 /// The matrix for programs, for a browser, and as a table for a repository.

@@ -8,7 +8,7 @@ use anyhow::Context;
 use reports::event::{EventKind, RunStarted, SCHEMA_VERSION};
 use reports::{ExitCode, REPORTS};
 
-use super::leg::{self, Leg, Profile};
+use super::leg::{self, Leg};
 use super::{CommandError, dry_run, report, state_dir};
 use crate::artifact::args::{EtcdArgs, K3sArgs};
 use crate::cancel::Cancel;
@@ -17,6 +17,7 @@ use crate::display::Live;
 use crate::journal::{Journal, Sink};
 use crate::observer::{self, SamplerCost};
 use crate::output::stdout;
+use crate::profile::{Profile, Repeats};
 use crate::run_dir::RunDir;
 use crate::runner::{RunSettings, run_cell};
 use crate::scope::{Scope, StateDir};
@@ -54,6 +55,10 @@ pub(super) struct Args {
     /// target that can, docker or free-running qemu. It becomes part of the cell's name.
     #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=8))]
     pub(super) agents: u8,
+    /// Run headline scenarios on this many servers, one after another, instead of as many as the profile has; the
+    /// datastores take turns in mirrored order.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100))]
+    repeats: Option<u32>,
     /// Only checks and scenarios whose id or title holds this text.
     #[arg(long)]
     pub(super) filter: Option<String>,
@@ -84,6 +89,16 @@ pub(super) struct Args {
     pub(super) etcd: EtcdArgs,
     #[command(flatten)]
     pub(super) places: TargetArgs,
+}
+
+impl Args {
+    /// How often scenarios run.
+    pub(super) fn repeats(&self) -> Repeats {
+        Repeats {
+            profile: self.profile,
+            asked: self.repeats,
+        }
+    }
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -206,12 +221,15 @@ impl Run<'_> {
             run: self.dir.id().to_owned(),
             target: leg.target,
             selections: leg.selections,
+            repeats: args.repeats(),
             binaries: leg.chosen.binaries,
             version: leg.chosen.version,
             artifacts: leg.chosen.artifacts,
             jobs: usize::from(args.jobs),
             ready_within: Duration::from_secs(args.ready_timeout) * patience,
             hold: Duration::from_secs(args.hold),
+            profile: args.profile,
+            folder: self.dir.path().to_owned(),
         };
         for mut planned in leg.planned {
             if self.cancel.is_cancelled() {

@@ -15,6 +15,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+pub(crate) use servers::ETCD_SOCKET;
+
 /// The hidden subcommand.
 pub(crate) const SUBCOMMAND: &str = "__control-plane";
 

@@ -22,7 +22,7 @@ pub(super) struct Server {
 
 /// What etcd's clients connect to, in its working folder. etcd takes `unix://name:port`, and the file is then called
 /// `name:port`: no port that another run could hold.
-pub(super) const ETCD_SOCKET: &str = "etcd.sock:0";
+pub(crate) const ETCD_SOCKET: &str = "etcd.sock:0";
 
 impl Server {
     /// `flags` with their values; a flag's two dashes are added.

@@ -2,7 +2,8 @@
 
 use crate::cell::Shape;
 use crate::distribution::{
-    Access, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec, Surface,
+    Access, ArtifactNeed, CommandLine, Datastore, DatastoreAccess, Distribution, ReadyWhen,
+    ServerSpec, Surface,
 };
 
 /// etcd by itself.
@@ -74,5 +75,12 @@ impl Distribution for Etcd {
 
     fn etcd_metrics(&self, spec: &ServerSpec<'_>) -> Option<String> {
         Some(format!("http://{}:2379/metrics", spec.address))
+    }
+
+    fn datastore(&self, spec: &ServerSpec<'_>) -> Option<DatastoreAccess> {
+        Some(DatastoreAccess::plain(format!(
+            "http://{}:2379",
+            spec.address
+        )))
     }
 }

@@ -4,8 +4,8 @@
 
 use crate::cell::Shape;
 use crate::distribution::{
-    Access, AgentSpec, ArtifactNeed, CommandLine, Datastore, Distribution, PROBE_IMAGE, ReadyWhen,
-    ServerSpec, Surface,
+    Access, AgentSpec, ArtifactNeed, CommandLine, Datastore, DatastoreAccess, Distribution,
+    PROBE_IMAGE, ReadyWhen, ServerSpec, Surface, TlsFiles,
 };
 
 /// The distribution that assay exists for.
@@ -152,6 +152,27 @@ impl Distribution for K3s {
 
     fn etcd_metrics(&self, spec: &ServerSpec<'_>) -> Option<String> {
         (spec.datastore == Datastore::Etcd).then(|| format!("http://{}:2381/metrics", spec.address))
+    }
+
+    /// kine serves on a socket that it makes. The embedded member serves clients on the node's address, and takes the
+    /// certificate by which the API server speaks to it.
+    fn datastore(&self, spec: &ServerSpec<'_>) -> Option<DatastoreAccess> {
+        let server = spec.data_dir.join("server");
+        match spec.datastore {
+            Datastore::Sqlite => Some(DatastoreAccess::unix(&server.join("kine.sock"))),
+            Datastore::Etcd => {
+                let tls = server.join("tls/etcd");
+                Some(DatastoreAccess {
+                    url: format!("https://{}:2379", spec.address),
+                    tls: Some(TlsFiles {
+                        ca: tls.join("server-ca.crt"),
+                        cert: tls.join("client.crt"),
+                        key: tls.join("client.key"),
+                    }),
+                })
+            }
+            Datastore::Unknown => None,
+        }
     }
 }
 

@@ -4,9 +4,10 @@
 //! One inner process of assay starts them ([`crate::control_plane`]), so that a cell has one server.
 
 use crate::cell::Shape;
-use crate::control_plane::SUBCOMMAND;
+use crate::control_plane::{ETCD_SOCKET, SUBCOMMAND};
 use crate::distribution::{
-    Access, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec, Surface,
+    Access, ArtifactNeed, CommandLine, Datastore, DatastoreAccess, Distribution, ReadyWhen,
+    ServerSpec, Surface,
 };
 
 /// The upstream servers.
@@ -104,6 +105,10 @@ impl Distribution for Kubernetes {
 
     fn etcd_metrics(&self, spec: &ServerSpec<'_>) -> Option<String> {
         metrics(spec).map(|url| format!("{url}/metrics"))
+    }
+
+    fn datastore(&self, spec: &ServerSpec<'_>) -> Option<DatastoreAccess> {
+        Some(DatastoreAccess::unix(&spec.data_dir.join(ETCD_SOCKET)))
     }
 }
 

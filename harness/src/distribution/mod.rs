@@ -1,5 +1,6 @@
 //! Distributions: what is under test. A distribution describes; it does no I/O.
 
+mod direct;
 pub mod etcd;
 pub mod existing;
 pub mod k3s;
@@ -11,6 +12,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::cell::Shape;
+
+pub use direct::{DatastoreAccess, TlsFiles};
 
 /// What backs the API server. A closed set, hence an enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -213,6 +216,10 @@ pub trait Distribution: Sync {
     fn database_paths(&self, datastore: Datastore) -> &'static [&'static str];
     /// Where etcd's Prometheus metrics are served as seen from here: the only view of its fsyncs.
     fn etcd_metrics(&self, spec: &ServerSpec<'_>) -> Option<String>;
+    /// How its datastore is reached past the Kubernetes API, where it shows it.
+    fn datastore(&self, _spec: &ServerSpec<'_>) -> Option<DatastoreAccess> {
+        None
+    }
 }
 
 /// What a cluster of this distribution lacks: what the distribution does, and nodes where assay made fewer than two. Of

@@ -1,8 +1,11 @@
 //! The built-in specimen: known good, so that the instrument can be checked. Its figures say nothing about K3s.
 
+use reports::known_bug::KNOWN_BUG;
+
 use crate::cell::Shape;
 use crate::distribution::{
-    Access, ArtifactNeed, CommandLine, Datastore, Distribution, ReadyWhen, ServerSpec, Surface,
+    Access, ArtifactNeed, CommandLine, Datastore, DatastoreAccess, Distribution, ReadyWhen,
+    ServerSpec, Surface,
 };
 
 /// The specimen, run by assay's own binary as a child process.
@@ -79,6 +82,9 @@ impl Distribution for Reference {
             "--advertise".into(),
             spec.address.to_string(),
         ];
+        if let Some((_, bug)) = spec.env.iter().find(|(name, _)| name == KNOWN_BUG) {
+            args.extend(["--bug".into(), bug.clone()]);
+        }
         if spec.datastore == Datastore::Etcd {
             let etcd = spec.binaries.get("etcd").cloned().unwrap_or_default();
             args.extend(["--etcd-binary".into(), etcd.display().to_string()]);
@@ -123,5 +129,14 @@ impl Distribution for Reference {
     fn etcd_metrics(&self, spec: &ServerSpec<'_>) -> Option<String> {
         (spec.datastore == Datastore::Etcd && spec.private_network)
             .then(|| format!("http://{}:2381/metrics", spec.address))
+    }
+
+    fn datastore(&self, spec: &ServerSpec<'_>) -> Option<DatastoreAccess> {
+        let socket = match spec.datastore {
+            Datastore::Sqlite => "etcd.sock",
+            Datastore::Etcd => crate::control_plane::ETCD_SOCKET,
+            Datastore::Unknown => return None,
+        };
+        Some(DatastoreAccess::unix(&spec.data_dir.join(socket)))
     }
 }

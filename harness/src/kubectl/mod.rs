@@ -6,6 +6,7 @@
 
 mod forward;
 mod gateway;
+mod packed;
 mod process;
 
 use std::path::{Path, PathBuf};
@@ -55,6 +56,12 @@ impl Kubectl {
         let mut unfit = Vec::new();
         for (program, k3s) in candidates() {
             let shown = program.display().to_string();
+            if k3s && !packed::holds_kubectl(&program) {
+                unfit.push(format!(
+                    "{shown} would unpack itself under /var/lib/rancher to act as one"
+                ));
+                continue;
+            }
             match Self::ask(program, k3s).await {
                 Ok(kubectl) if kubectl.minor.abs_diff(server_minor) <= SKEW => {
                     return Found::Is(kubectl);

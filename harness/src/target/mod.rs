@@ -20,7 +20,7 @@ pub use agent::{Agent, Link};
 use crate::artifact::Arch;
 use crate::callback::Place;
 use crate::cell::{Cell, Shape};
-use crate::distribution::{Access, CommandLine, Distribution};
+use crate::distribution::{Access, CommandLine, DatastoreAccess, Distribution};
 use crate::sampler::Sampler;
 use crate::scope::Scope;
 use crate::thrash::Thrash;
@@ -138,6 +138,18 @@ pub trait Cluster: Send + Sync {
     }
     /// Where etcd's Prometheus metrics are served as seen from here, if they are.
     fn etcd_metrics(&self) -> Option<&str>;
+    /// How its datastore is reached directly; paths are valid here.
+    ///
+    /// # Errors
+    /// A sentence for the report: why it is not.
+    fn datastore(&self) -> Result<DatastoreAccess, String> {
+        match self.access() {
+            Access::Etcd { url } => Ok(DatastoreAccess::plain(url.clone())),
+            Access::Kubeconfig { .. } => {
+                Err("this target does not show the server's datastore itself".to_owned())
+            }
+        }
+    }
     /// The command line that was started.
     fn command(&self) -> &CommandLine;
     /// What the record shows of the place besides the binaries' origins: a key and a few words.
@@ -165,6 +177,16 @@ pub trait Cluster: Send + Sync {
         &'a self,
         relative: &'a [&'static str],
     ) -> BoxFuture<'a, anyhow::Result<Option<u64>>>;
+    /// The folder of this host that holds the server's data, so that its disk can be probed.
+    ///
+    /// # Errors
+    /// A sentence for the report: why it cannot be.
+    fn disk_to_probe(&self) -> Result<std::path::PathBuf, String> {
+        Err(
+            "the server's data are on a disk of this target's own, which is not probed from here"
+                .to_owned(),
+        )
+    }
     /// The server's log file.
     fn log(&self) -> &std::path::Path;
     /// The moment at which the server was executed.

@@ -10,6 +10,7 @@ pub mod budget;
 pub mod checks;
 pub mod completeness;
 pub mod liveness;
+pub mod statements;
 
 /// A gate's finding on one cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,7 @@ pub static GATES: &[&dyn Gate] = &[
     &budget::Budget,
     &liveness::Liveness,
     &checks::Checks,
+    &statements::Statements,
     &completeness::Completeness,
 ];
 

@@ -68,7 +68,10 @@ pub(super) fn plots(run: &RunRecord, width: Width) -> Vec<Plot> {
 /// For each operation, the greatest concurrency that most cells have: under load the difference shows.
 fn panels(cells: &[&CellRecord]) -> Vec<Panel> {
     let names = prepare::names(cells);
-    let all: Vec<Vec<Latency>> = cells.iter().map(|cell| tables::merged(cell)).collect();
+    let all: Vec<Vec<Latency>> = cells
+        .iter()
+        .map(|cell| tables::merged(&cell.latencies))
+        .collect();
     let mut operations: Vec<&str> = Vec::new();
     for l in all.iter().flatten().filter(|l| l.counted() > 1) {
         if !operations.contains(&l.operation.as_str()) {

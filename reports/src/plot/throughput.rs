@@ -27,7 +27,10 @@ pub(super) fn plots(run: &RunRecord, width: Width) -> Vec<Plot> {
         .filter(|cell| !cell.latencies.is_empty())
         .take(COMPARED.len())
         .collect();
-    let all: Vec<Vec<Latency>> = cells.iter().map(|cell| tables::merged(cell)).collect();
+    let all: Vec<Vec<Latency>> = cells
+        .iter()
+        .map(|cell| tables::merged(&cell.latencies))
+        .collect();
     let mut clients: Vec<u32> = all.iter().flatten().filter_map(Latency::clients).collect();
     clients.sort_unstable();
     clients.dedup();

@@ -297,7 +297,8 @@ fn nothing_ran_is_not_a_pass() {
     let skipped_checks = changed(|run| {
         run.started.suites = vec!["conformance".into()];
         for cell in &mut run.cells {
-            cell.measurements.clear();
+            // A server that was started leaves figures of its cold start, which are the footprint's.
+            cell.measurements.retain(|m| m.suite != "conformance");
             cell.latencies.clear();
             cell.checks.iter_mut().for_each(|c| c.outcome = Skipped);
             cell.outcome = Some(Skipped);

@@ -21,6 +21,7 @@ fn name(name: &str, tier: &str, answers: &[&str]) -> ListedName {
         name: format!("[sig-api-machinery] {name}"),
         tier: tier.into(),
         answers: answers.iter().map(|id| answer(id)).collect(),
+        incomplete: false,
     }
 }
 

@@ -39,13 +39,21 @@ fn reference(object: &Value) -> Value {
     json!({"apiVersion": object["apiVersion"], "kind": object["kind"], "name": object["metadata"]["name"], "uid": object["metadata"]["uid"]})
 }
 
+fn controller(count: usize) -> Value {
+    let spec = json!({"replicas": count, "selector": {"app": "a"}, "template": template("a")});
+    json!({"metadata": {"name": "owner"}, "spec": spec})
+}
+
+fn deployment() -> Value {
+    let spec = json!({"replicas": 2, "selector": {"matchLabels": {"app": "a"}}, "template": template("a")});
+    json!({"metadata": {"name": "owner"}, "spec": spec})
+}
+
 /// A controller named `owner` and its pods, all there.
 async fn with_pods(cx: &CheckContext, count: usize) -> CheckResult<(Collection, Collection)> {
     let pods = pods(cx).await?;
     let controllers = cx.collection(REPLICATION_CONTROLLERS).await?;
-    let spec = json!({"replicas": count, "selector": {"app": "a"}, "template": template("a")});
-    let body = json!({"metadata": {"name": "owner"}, "spec": spec});
-    create(cx, &controllers, body).await?;
+    create(cx, &controllers, controller(count)).await?;
     settled(cx, &controllers, "owner", count).await?;
     there(cx, &pods, count).await?;
     Ok((controllers, pods))
@@ -63,9 +71,23 @@ async fn delete_by(cx: &CheckContext, all: &Collection, policy: &str) -> CheckRe
     )
 }
 
-/// Upstream deletes the controller at its first pod; here it has made both, so that none comes late.
+/// Waits until there is any object with the label `app=a`.
+async fn any(cx: &CheckContext, all: &Collection) -> CheckResult {
+    let what = format!("one of {}", all.path());
+    cx.wait(&what, || async {
+        let found = cx.names("list", all.list(&[("labelSelector", "app=a")]).await?)?;
+        Ok(Seen::when(!found.is_empty(), || "none".to_owned()))
+    })
+    .await
+}
+
+/// As upstream the controller is deleted at its first pod, while it may be making the second: that none outlives it,
+/// whichever comes first, is the subject.
 pub(crate) async fn pods_go(cx: &CheckContext) -> CheckResult {
-    let (controllers, pods) = with_pods(cx, 2).await?;
+    let pods = pods(cx).await?;
+    let controllers = cx.collection(REPLICATION_CONTROLLERS).await?;
+    create(cx, &controllers, controller(2)).await?;
+    any(cx, &pods).await?;
     delete_by(cx, &controllers, "Background").await?;
     cx.gone(&controllers, "owner").await?;
     left(cx, &pods, "app=a", &[]).await
@@ -123,17 +145,23 @@ async fn with_set(cx: &CheckContext) -> CheckResult<(Collection, Collection, Vec
         cx.collection(DEPLOYMENTS).await?,
         cx.collection(REPLICA_SETS).await?,
     );
-    let spec = json!({"replicas": 2, "selector": {"matchLabels": {"app": "a"}}, "template": template("a")});
-    let body = json!({"metadata": {"name": "owner"}, "spec": spec});
-    create(cx, &deployments, body).await?;
+    create(cx, &deployments, deployment()).await?;
     let names = there(cx, &sets, 1).await?;
     settled(cx, &sets, &names[0], 2).await?;
     there(cx, &pods, 2).await?;
     Ok((deployments, sets, names))
 }
 
+/// As upstream the Deployment is deleted as soon as it has a ReplicaSet, which may be making its pods.
 pub(crate) async fn set_goes(cx: &CheckContext) -> CheckResult {
-    let (deployments, sets, _) = with_set(cx).await?;
+    // Until the namespace takes pods, none would be made, and none could come late.
+    pods(cx).await?;
+    let (deployments, sets) = (
+        cx.collection(DEPLOYMENTS).await?,
+        cx.collection(REPLICA_SETS).await?,
+    );
+    create(cx, &deployments, deployment()).await?;
+    any(cx, &sets).await?;
     delete_by(cx, &deployments, "Background").await?;
     cx.gone(&deployments, "owner").await?;
     left(cx, &sets, "app=a", &[]).await?;

@@ -1,8 +1,5 @@
 //! Waiting for what a ResourceQuota counts.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
-
 use harness::api::deadline::Seen;
 use harness::api::{Collection, PatchKind};
 use harness::check::{CheckContext, CheckResult};
@@ -24,11 +21,8 @@ pub(crate) async fn quota(cx: &CheckContext, hard: Value) -> CheckResult<Collect
     Ok(all)
 }
 
-/// Waits until the quota's status shows its limits and exactly these counts.
-///
-/// The quota controller may overwrite what admission has just counted with what it had listed before, and then the wrong count
-/// stands until its next resync, five minutes later. A change of the limits makes it count at once; so after a
-/// quarter of the patience one limit that nothing depends on is raised.
+/// Waits until the quota's status shows its limits and exactly these counts. It only looks: whatever else it did might
+/// make the controller count everything anew, and hide that it does not do so by itself.
 pub(crate) async fn used(
     cx: &CheckContext,
     all: &Collection,
@@ -36,35 +30,44 @@ pub(crate) async fn used(
     hard: &Value,
     counts: &Value,
 ) -> CheckResult {
-    let (nudge_at, nudged) = (
-        Instant::now() + cx.limits().patience / 4,
-        AtomicBool::new(false),
-    );
     let what = format!("the quota's status to show the limits {hard} and the use {counts}");
     cx.wait(&what, || async {
-        let quota = read(cx, all, name).await?;
-        let (spec, status) = (&quota["spec"]["hard"], quota["status"].clone());
+        let status = read(cx, all, name).await?["status"].clone();
         let counted = counts
             .as_object()
             .into_iter()
             .flatten()
             .all(|(name, count)| status["used"][name] == *count);
-        if Instant::now() > nudge_at && !nudged.swap(true, Ordering::Relaxed) {
-            // A quota with scopes counts pods alone.
-            let spare = if spec["resourcequotas"].is_string() {
-                "resourcequotas"
-            } else {
-                "pods"
-            };
-            let raise = json!({"spec": {"hard": {spare: "77"}}});
-            cx.api()
-                .clean()
-                .patch(&all.item(name), PatchKind::Merge, raise)
-                .await?;
-        }
-        let raised = nudged.load(Ordering::Relaxed);
-        let limits = status["hard"] == *spec && (raised || status["hard"] == *hard);
-        Ok(Seen::when(counted && limits, || status.to_string()))
+        Ok(Seen::when(counted && status["hard"] == *hard, || {
+            status.to_string()
+        }))
+    })
+    .await
+}
+
+/// Raises a limit that nothing depends on and waits until the status shows it; gives that status.
+///
+/// The controller has then done with what happened before. While it has not, it may overwrite what admission has just counted
+/// with what it had listed a moment earlier, and that stands until its next resync, minutes later. So this belongs
+/// before what is to be counted, never between that and its count.
+pub(crate) async fn counted_anew(
+    cx: &CheckContext,
+    all: &Collection,
+    name: &str,
+    hard: &Value,
+) -> CheckResult<Value> {
+    let answer = all
+        .patch(name, PatchKind::Merge, json!({"spec": {"hard": hard}}))
+        .await?;
+    cx.status("raising a limit", 200, answer)?;
+    let what = format!("the quota's status to show the limits {hard}");
+    cx.wait(&what, || async {
+        let status = read(cx, all, name).await?["status"].clone();
+        Ok(if status["hard"] == *hard {
+            Seen::Done(status)
+        } else {
+            Seen::Not(status.to_string())
+        })
     })
     .await
 }

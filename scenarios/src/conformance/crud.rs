@@ -237,7 +237,7 @@ async fn make(
     let mut object = crud.subject.body.clone();
     object["metadata"] = match name {
         Some(name) => json!({"name": name, "labels": {"crud": mark}}),
-        None => json!({"generateName": "assay-crud-", "labels": {"crud": mark}}),
+        None => json!({"generateName": format!("{mark}-"), "labels": {"crud": mark}}),
     };
     let answer = all
         .create_with(object, &[("fieldValidation", "Strict")])

@@ -58,7 +58,7 @@ pub(crate) async fn certificates(cx: &CheckContext) -> CheckResult {
     let mut names = Vec::new();
     for _ in 0..3 {
         let mut object = csr();
-        object["metadata"] = json!({"generateName": "assay-csr-"});
+        object["metadata"] = json!({"generateName": format!("{}-", unique("csr"))});
         object["spec"]["signerName"] = json!(signer);
         object["spec"]["expirationSeconds"] = json!(3600);
         names.push(name(&create(cx, &all, object).await?).to_owned());

@@ -226,6 +226,15 @@ async fn empty(cx: &CheckContext) -> CheckResult {
     .await
 }
 
+/// Whether a slice holds this address and the port 80, and nothing else.
+fn mirrors(slice: &Value, address: &str) -> bool {
+    let count = |list: &Value| list.as_array().map(Vec::len);
+    count(&slice["ports"]) == Some(1)
+        && slice["ports"][0]["port"] == 80
+        && count(&slice["endpoints"]) == Some(1)
+        && slice["endpoints"][0]["addresses"] == json!([address])
+}
+
 async fn mirrored(cx: &CheckContext) -> CheckResult {
     let (services, endpoints) = (
         cx.collection(SERVICES).await?,
@@ -237,33 +246,44 @@ async fn mirrored(cx: &CheckContext) -> CheckResult {
         json!({"metadata": {"name": "custom"}, "spec": {"ports": [{"name": "http", "port": 80}]}}),
     )
     .await?;
-    let shows = |address: &'static str| async move {
-        cx.wait(
-            &format!("one EndpointSlice with {address} and port 80"),
-            || async {
-                let slices = slices_of(cx, "custom").await?;
-                let seen = slices.len() == 1
-                    && slices[0]["ports"].as_array().map(Vec::len) == Some(1)
-                    && slices[0]["ports"][0]["port"] == 80
-                    && slices[0]["endpoints"].as_array().map(Vec::len) == Some(1)
-                    && slices[0]["endpoints"][0]["addresses"] == json!([address]);
-                Ok(Seen::when(seen, || json!(slices).to_string()))
-            },
-        )
-        .await
-    };
     create(
         cx,
         &endpoints,
         json!({"metadata": {"name": "custom"}, "subsets": subset("10.1.2.3", "http", 80)}),
     )
     .await?;
-    shows("10.1.2.3").await?;
+    let made = cx
+        .wait(
+            "an EndpointSlice that mirrors the new Endpoints",
+            || async {
+                let slices = slices_of(cx, "custom").await?;
+                Ok(if slices.is_empty() {
+                    Seen::Not("none".to_owned())
+                } else {
+                    Seen::Done(slices)
+                })
+            },
+        )
+        .await?;
+    // A controller that does not see its own slice yet may make another; each must be right from the first.
+    for slice in &made {
+        cx.expect(
+            "10.1.2.3 alone, with port 80, in each slice",
+            mirrors(slice, "10.1.2.3"),
+            || slice.to_string(),
+        )?;
+    }
     update(cx, &endpoints, "custom", |object| {
         object["subsets"] = subset("10.2.3.4", "http", 80)
     })
     .await?;
-    shows("10.2.3.4").await?;
+    let what = "one EndpointSlice, with 10.2.3.4 and port 80";
+    cx.wait(what, || async {
+        let slices = slices_of(cx, "custom").await?;
+        let seen = slices.len() == 1 && mirrors(&slices[0], "10.2.3.4");
+        Ok(Seen::when(seen, || json!(slices).to_string()))
+    })
+    .await?;
     delete(cx, &endpoints, "custom").await?;
     cx.wait("the mirrored EndpointSlice to go", || async {
         let slices = slices_of(cx, "custom").await?;

@@ -101,6 +101,10 @@ async fn core_lifecycle(cx: &CheckContext) -> CheckResult {
     let mut event = core_event(namespace);
     event["metadata"] = json!({"name": "event", "labels": {"constant": namespace}});
     let made = create(cx, &own, event).await?;
+    // So that there is always one that the selector must leave out.
+    let mut other = core_event(namespace);
+    other["metadata"] = json!({"name": "other"});
+    create(cx, &own, other).await?;
     let selector = format!("constant={namespace}");
     let selected = [("labelSelector", selector.as_str())];
     cx.only(

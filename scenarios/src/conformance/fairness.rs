@@ -20,7 +20,11 @@ pub const CHECKS: &[Check] = &[
         id: "fairness/answers-name-flow-and-level",
         title: "An answer names an existing FlowSchema and the priority level that this FlowSchema gives.",
         requires: NEEDS,
-        kills: &[mutant::FLOW_HEADERS_MISSING, mutant::FLOW_HEADERS_WRONG],
+        kills: &[
+            mutant::FLOW_HEADERS_MISSING,
+            mutant::FLOW_HEADERS_WRONG,
+            mutant::FLOW_LEVEL_OF_ANOTHER,
+        ],
         run: |cx| Box::pin(named(cx)),
         ..Check::BASE
     },
@@ -58,6 +62,10 @@ fn served(cx: &CheckContext) -> CheckResult<(Collection, Collection)> {
             .meets(Requirement::Resource(one.group_version, one.plural))
     });
     let Some(flows) = offered else {
+        let any = FLOWS.map(|one| Requirement::Resource(one.group_version, one.plural));
+        if let Some(unknown) = cx.offer().unknown(&any) {
+            return Err(CheckFault::Errored(unknown));
+        }
         return Err(CheckFault::Skipped(
             "the server does not offer: resource flowschemas".to_owned(),
         ));
@@ -94,6 +102,11 @@ async fn by_uid(
 async fn named(cx: &CheckContext) -> CheckResult {
     let (flows, levels) = served(cx)?;
     let path = format!("/api/v1/namespaces/{}/configmaps", cx.namespace().await?);
+    // With a single level any header would be right.
+    let known = cx.items(levels.path(), levels.list(&[]).await?)?;
+    cx.expect("two priority levels at least", known.len() >= 2, || {
+        known.len().to_string()
+    })?;
     let answer = cx.api().get(&path).await?;
     let flow = by_uid(cx, &flows, FLOW, &answer).await?;
     let level = by_uid(cx, &levels, LEVEL, &answer).await?;

@@ -79,7 +79,11 @@ pub const CHECKS: &[Check] = &[
             "[sig-api-machinery] Namespaces should ensure that all services are removed when a namespace is deleted",
         ],
         requires: &[Requirement::Resource("v1", "services"), DELETION],
-        kills: &[mutant::DELETE_IGNORED, mutant::CREATE_NOT_STORED],
+        kills: &[
+            mutant::DELETE_IGNORED,
+            mutant::CREATE_NOT_STORED,
+            mutant::OUTLIVES_NAMESPACE,
+        ],
         patience: DELETION_TAKES,
         run: |cx| Box::pin(deletion(cx)),
         ..Check::BASE

@@ -31,7 +31,7 @@ pub const CHECKS: &[Check] = &[
             "[sig-architecture] Conformance Tests should have at least two untainted nodes",
         ],
         requires: &[SERVED, Requirement::Behaviour("two-nodes")],
-        kills: &[mutant::STATUS_MISSING],
+        kills: &[mutant::STATUS_MISSING, mutant::LIST_OF_ONE],
         run: |cx| Box::pin(two(cx)),
         ..Check::BASE
     },

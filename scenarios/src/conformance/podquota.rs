@@ -1,12 +1,12 @@
 //! ResourceQuotas that count pods and what they ask for. No kubelet has to run the pods: admission counts them, and the
 //! quota controller counts them again.
 
+use harness::api::Collection;
 use harness::api::mutant::{Mutant, families as mutant};
-use harness::api::{Collection, PatchKind};
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
-use super::counted::{quota, used};
+use super::counted::{counted_anew, quota, used};
 use super::kinds::QUOTAS;
 use super::steps::{create, delete, pod_spec, pods, read};
 
@@ -19,6 +19,8 @@ const COUNTED: &[Requirement] = &[
 const SCOPED: &[Mutant] = &[
     mutant::QUOTA_SCOPES_IGNORED,
     mutant::QUOTA_STATUS_FROZEN,
+    mutant::QUOTA_NEVER_TAKES,
+    mutant::QUOTA_NEVER_RELEASES,
     mutant::DELETE_IGNORED,
     mutant::CREATE_NOT_STORED,
 ];
@@ -34,6 +36,8 @@ pub const CHECKS: &[Check] = &[
         requires: COUNTED,
         kills: &[
             mutant::QUOTA_STATUS_FROZEN,
+            mutant::QUOTA_NEVER_TAKES,
+            mutant::QUOTA_NEVER_RELEASES,
             mutant::QUOTA_NOT_ENFORCED,
             mutant::ERROR_BECOMES_SUCCESS,
             mutant::CREATE_NOT_STORED,
@@ -172,13 +176,8 @@ impl Halves {
         let limit = self.hard["pods"].as_str().unwrap_or_default();
         let more = limit.parse::<u64>().unwrap_or(0) + 1;
         self.hard["pods"] = json!(more.to_string());
-        let patch = json!({"spec": {"hard": {"pods": self.hard["pods"]}}});
         for name in self.names {
-            let answer = self
-                .quotas
-                .patch(name, PatchKind::Merge, patch.clone())
-                .await?;
-            cx.status("raising a limit", 200, answer)?;
+            counted_anew(cx, &self.quotas, name, &self.hard).await?;
         }
         self.count(cx, counts).await
     }
@@ -200,6 +199,8 @@ async fn best_effort(cx: &CheckContext) -> CheckResult {
         halves.count_anew(cx, counts).await?;
         delete(cx, &pods, harness::check::name(&made)).await?;
         halves.count(cx, [&none, &none]).await?;
+        // One half shows nothing of the deletion; it must be done with it before the next pod comes.
+        halves.count_anew(cx, [&none, &none]).await?;
     }
     Ok(())
 }
@@ -232,6 +233,8 @@ async fn terminating(cx: &CheckContext) -> CheckResult {
         halves.count_anew(cx, counts).await?;
         delete(cx, &pods, name).await?;
         halves.count(cx, [&none, &none]).await?;
+        // One half shows nothing of the deletion; it must be done with it before the next pod comes.
+        halves.count_anew(cx, [&none, &none]).await?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use harness::api::{PatchKind, Resource};
 use harness::check::{Check, CheckContext, CheckResult, Requirement};
 use serde_json::{Value, json};
 
-use super::counted::{quota, used};
+use super::counted::{counted_anew, quota, used};
 use super::kinds::{CONFIG_MAPS, QUOTAS, REPLICA_SETS, REPLICATION_CONTROLLERS, SECRETS, SERVICES};
 use super::steps::{create, delete, left, newer, read, template};
 
@@ -18,6 +18,8 @@ const COUNTED: &[Requirement] = &[
 ];
 const COUNTING: &[Mutant] = &[
     mutant::QUOTA_STATUS_FROZEN,
+    mutant::QUOTA_NEVER_TAKES,
+    mutant::QUOTA_NEVER_RELEASES,
     mutant::DELETE_IGNORED,
     mutant::CREATE_NOT_STORED,
     mutant::STATUS_MISSING,
@@ -160,6 +162,8 @@ pub const CHECKS: &[Check] = &[
         requires: COUNTED,
         kills: &[
             mutant::QUOTA_STATUS_FROZEN,
+            mutant::QUOTA_NEVER_TAKES,
+            mutant::QUOTA_NEVER_RELEASES,
             mutant::QUOTA_NOT_ENFORCED,
             mutant::DELETE_IGNORED,
             mutant::ERROR_BECOMES_SUCCESS,
@@ -167,7 +171,8 @@ pub const CHECKS: &[Check] = &[
         run: |cx| Box::pin(services(cx)),
         ..Check::BASE
     },
-    super::quota_status::CHECK,
+    super::quota_status::PROMPTED,
+    super::quota_status::BY_ITSELF,
 ];
 
 async fn update_and_delete(cx: &CheckContext) -> CheckResult {
@@ -278,25 +283,20 @@ async fn counts(
         Ok(Seen::when(!awaited || there > 0, || "none".to_owned()))
     })
     .await?;
-    let hard = json!({"resourcequotas": "1", name: "40"});
-    let (wanted, own) = (&hard, [("labelSelector", "own=yes")]);
+    let limits = |own: &str| json!({"resourcequotas": own, name: "40"});
+    let (first, hard) = (&limits("1"), &limits("2"));
+    let own = [("labelSelector", "own=yes")];
     let there = cx
         .wait("a new quota's count to be that of the objects", || async {
             create(
                 cx,
                 &quotas,
-                json!({"metadata": {"name": "quota"}, "spec": {"hard": wanted}}),
+                json!({"metadata": {"name": "quota"}, "spec": {"hard": first}}),
             )
             .await?;
-            used(
-                cx,
-                &quotas,
-                "quota",
-                wanted,
-                &json!({"resourcequotas": "1"}),
-            )
-            .await?;
-            let counted = read(cx, &quotas, "quota").await?["status"]["used"][name].clone();
+            let itself = json!({"resourcequotas": "1"});
+            used(cx, &quotas, "quota", first, &itself).await?;
+            let counted = counted_anew(cx, &quotas, "quota", hard).await?["used"][name].clone();
             let there = cx.items("list", objects.list(&[]).await?)?.len();
             if counted == json!(there.to_string()) {
                 return Ok(Seen::Done(there));
@@ -312,7 +312,7 @@ async fn counts(
         cx,
         &quotas,
         "quota",
-        &hard,
+        hard,
         &json!({name: (there + 1).to_string()}),
     )
     .await?;
@@ -321,7 +321,7 @@ async fn counts(
         cx,
         &quotas,
         "quota",
-        &hard,
+        hard,
         &json!({name: there.to_string()}),
     )
     .await

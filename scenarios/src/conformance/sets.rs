@@ -252,7 +252,11 @@ async fn revisions(cx: &CheckContext) -> CheckResult {
         "ownerReferences": first["metadata"]["ownerReferences"],
     });
     second["revision"] = json!(2);
-    create(cx, &all, second).await?;
+    let made = create(cx, &all, second.clone()).await?;
+    let owners = "owners of the created revision";
+    let given = json!({"metadata": {"ownerReferences": second["metadata"]["ownerReferences"]}});
+    cx.contains(owners, &given, &made)?;
+    cx.contains(owners, &given, &read(cx, &all, "set-second").await?)?;
     counted(2).await?;
     delete(cx, &all, name(&first)).await?;
     counted(1).await?;

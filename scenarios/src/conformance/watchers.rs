@@ -1,8 +1,8 @@
 //! Watches.
 
-use harness::api::PatchKind;
 use harness::api::mutant::families as mutant;
 use harness::api::namespace::unique;
+use harness::api::{Collection, PatchKind};
 use harness::check::{Check, CheckContext, CheckResult, Requirement, name};
 use serde_json::json;
 
@@ -318,32 +318,16 @@ async fn leaving(cx: &CheckContext) -> CheckResult {
     Ok(())
 }
 
-/// Upstream opens a hundred watches under random writes. Forty under a fixed mix of writes show the same, and replay the same way.
+/// As upstream: a hundred watches, each from the version of one more event, under a random mix of writes to several objects.
+/// The mix is drawn from a fixed seed, so that it can be had again.
 async fn same_order(cx: &CheckContext) -> CheckResult {
-    const WATCHES: usize = 40;
+    const WATCHES: usize = 100;
     let maps = cx.collection(CONFIG_MAPS).await?;
     let list = maps.list(&[]).await?;
     let mut version = cx
         .text("list", &list.body, "/metadata/resourceVersion")?
         .to_owned();
-    let writes = async {
-        for number in 0..WATCHES {
-            let name = format!("map-{}", number / 3);
-            match number % 3 {
-                0 => drop(create(cx, &maps, json!({"metadata": {"name": name}})).await?),
-                1 => drop(
-                    cx.status(
-                        "modify",
-                        200,
-                        maps.patch(&name, PatchKind::Merge, json!({"data": {"a": "b"}}))
-                            .await?,
-                    )?,
-                ),
-                _ => drop(cx.status("delete", 200, maps.delete(&name).await?)?),
-            }
-        }
-        CheckResult::Ok(())
-    };
+    let writes = write_at_random(cx, &maps, WATCHES);
     let watching = async {
         let mut watches = Vec::new();
         let mut greatest = 0;
@@ -379,4 +363,31 @@ async fn same_order(cx: &CheckContext) -> CheckResult {
         CheckResult::Ok(())
     };
     futures::try_join!(writes, watching).map(drop)
+}
+
+/// So many writes, each of which makes an event: a new object, or an update or deletion of one of those that there are.
+async fn write_at_random(cx: &CheckContext, maps: &Collection, count: usize) -> CheckResult {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut there: Vec<String> = Vec::new();
+    for number in 0..count {
+        let one = there.len().checked_sub(1).map(|last| random.usize(..=last));
+        match (random.u8(..3), one) {
+            (1, Some(one)) => {
+                let name = &there[one];
+                let label = json!({"mutated": number.to_string()});
+                let whole = maps.labelled(json!({"metadata": {"name": name, "labels": label}}));
+                cx.status("update", 200, maps.replace(name, whole).await?)?;
+            }
+            (2, Some(one)) => {
+                let name = there.swap_remove(one);
+                cx.status("delete", 200, maps.delete(&name).await?)?;
+            }
+            _ => {
+                let name = format!("map-{number}");
+                create(cx, maps, json!({"metadata": {"name": name}})).await?;
+                there.push(name);
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Webhooks of admission for custom resources and their definitions.
 
+use harness::api::deadline::Seen;
 use harness::api::mutant::families as mutant;
 use harness::api::namespace::unique;
 use harness::api::{Method, PatchKind, Request};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use super::admitting::definition::Definition;
 use super::admitting::{MUTATING, Rule, Scope, VALIDATING, adding, denied};
 use super::kinds::CRDS;
+use super::steps::read;
 
 const SERVED: &[Requirement] = &[
     Requirement::WEBHOOKS,
@@ -90,6 +92,7 @@ pub const CHECKS: &[Check] = &[
             mutant::WEBHOOK_NOT_CALLED,
             mutant::WEBHOOK_ANSWER_IGNORED,
             mutant::PATCH_NOT_APPLIED,
+            mutant::STORAGE_VERSION_KEPT,
             mutant::CREATE_NOT_STORED,
         ],
         run: |cx| Box::pin(across_versions(cx)),
@@ -275,6 +278,14 @@ async fn across_versions(cx: &CheckContext) -> CheckResult {
         .patch(&definition.name(), PatchKind::Json, moved)
         .await?;
     cx.status("move of the storage version", 200, answer)?;
+    // The server notes by itself in which versions it may have stored anything.
+    let name = definition.name();
+    cx.wait("v2 among the stored versions", || async {
+        let stored = read(cx, &all, &name).await?["status"]["storedVersions"].clone();
+        let both = stored == json!(["v1", "v2"]);
+        Ok(Seen::when(both, || stored.to_string()))
+    })
+    .await?;
 
     let item = format!("{}/thing", definition.path("v2", &scope.namespace));
     let patch = json!([{"op": "add", "path": "/dummy", "value": "test"}]);

@@ -1,10 +1,22 @@
 //! Datastore: the same work on SQLite and on etcd, from the same host.
 
-mod mix;
+mod common;
+mod compaction;
+mod large_values;
+mod lease_churn;
+mod read_list_scaling;
 mod size;
-pub mod store;
+mod watch_fanout;
+mod write_ladder;
 
 use harness::scenario::Scenario;
 
 /// The scenarios, in the order in which they run.
-pub const SCENARIOS: &[&dyn Scenario] = &[&mix::Mix];
+pub const SCENARIOS: &[&dyn Scenario] = &[
+    &write_ladder::WriteLadder,
+    &read_list_scaling::ReadListScaling,
+    &watch_fanout::WatchFanout,
+    &large_values::LargeValues,
+    &lease_churn::LeaseChurn,
+    &compaction::Compaction,
+];

@@ -17,6 +17,39 @@ pub async fn database_bytes(cx: &ScenarioContext<'_>) -> anyhow::Result<Option<u
     Ok(bytes)
 }
 
+/// Bytes of the database itself and of its write-ahead log; `None` where they are not seen.
+///
+/// # Errors
+/// When the place where the server runs cannot be asked, or there is no database.
+pub async fn parts(cx: &ScenarioContext<'_>) -> anyhow::Result<Option<(u64, u64)>> {
+    let paths = cx.distribution.database_paths(cx.datastore);
+    let Some((database, log)) = paths.first().copied().and_then(apart) else {
+        return Ok(None);
+    };
+    let Some(database) = cx.cluster.disk_usage(database).await? else {
+        return Ok(None);
+    };
+    anyhow::ensure!(database > 0, "failed to size the database: it is not there");
+    let log = cx.cluster.disk_usage(log).await?.unwrap_or(0);
+    Ok(Some((database, log)))
+}
+
+type Paths = &'static [&'static str];
+
+/// The files of the database and those of its log, by the first of the paths that a distribution names.
+fn apart(path: &str) -> Option<(Paths, Paths)> {
+    match path {
+        "db" => Some((&["db/state.db"], &["db/state.db-wal"])),
+        "server/db/state.db" => Some((&["server/db/state.db"], &["server/db/state.db-wal"])),
+        "etcd/member" => Some((&["etcd/member/snap"], &["etcd/member/wal"])),
+        "server/db/etcd/member" => Some((
+            &["server/db/etcd/member/snap"],
+            &["server/db/etcd/member/wal"],
+        )),
+        _ => None,
+    }
+}
+
 /// The number of fsyncs of etcd's write-ahead log so far, where etcd tells.
 pub async fn fsyncs(cx: &ScenarioContext<'_>) -> Option<f64> {
     let text = reqwest::get(cx.etcd_metrics?)

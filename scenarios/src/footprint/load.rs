@@ -5,17 +5,19 @@ use std::time::Duration;
 use anyhow::Context;
 use futures::future::{BoxFuture, FutureExt};
 use harness::distribution::Surface;
-use harness::scenario::{PhaseSamples, Scenario, ScenarioContext};
+use harness::load::Store;
+use harness::scenario::{Access, PhaseSamples, Scenario, ScenarioContext};
+use reports::history::{Answer, Key, Level, Request};
 use reports::metric::{Metric, Unit};
 use reports::stats;
-
-use crate::datastore::store::{Store, VALUE_BYTES};
 
 /// See the module.
 pub struct Load;
 
 /// Objects made in each step.
 const STEP: usize = 500;
+/// Size of the value of each object.
+const VALUE_BYTES: usize = 1024;
 /// Number of steps.
 const STEPS: usize = 4;
 /// Writers at once.
@@ -65,7 +67,11 @@ impl Scenario for Load {
 
     fn run<'a>(&'a self, cx: &'a ScenarioContext<'a>) -> BoxFuture<'a, anyhow::Result<()>> {
         async move {
-            let store = Store::open(cx, "load").await?;
+            let level = match cx.access {
+                Access::Kubernetes(_) => Level::Api,
+                Access::Etcd(_) => Level::Datastore,
+            };
+            let store = Store::open(cx, level, "load").await?;
             let outcome = steps(cx, &store).await;
             store.close().await.context("failed to remove the load")?;
             outcome
@@ -142,11 +148,24 @@ async fn steps(cx: &ScenarioContext<'_>, store: &Store) -> anyhow::Result<()> {
 async fn fill(store: &Store, from: usize, to: usize) -> anyhow::Result<()> {
     use futures::stream::{StreamExt, TryStreamExt};
     futures::stream::iter(from..to)
-        .map(|nth| async move { store.create(&format!("object-{nth}")).await.map(|_| ()) })
+        .map(|nth| add(store, nth))
         .buffer_unordered(WRITERS)
         .try_collect::<()>()
         .await
         .context("failed to add an object")
+}
+
+async fn add(store: &Store, nth: usize) -> anyhow::Result<()> {
+    let key = Key::try_from(nth)?;
+    // 0 is nobody's.
+    let value = u64::from(key) + 1;
+    match store
+        .send(key, Request::Create { value }, VALUE_BYTES)
+        .await
+    {
+        Answer::Written { .. } => Ok(()),
+        other => anyhow::bail!("a create was answered by {other:?}"),
+    }
 }
 
 fn read(cx: &ScenarioContext<'_>, metric: Metric) -> anyhow::Result<f64> {

@@ -23,6 +23,7 @@ pub(super) const ALL: &[Mutant] = &[
     WEBHOOK_PATCH_NOT_DEFAULTED,
     PRUNING_SKIPPED,
     CONVERSION_SKIPPED,
+    STORAGE_VERSION_KEPT,
     POLICY_NOT_ENFORCED,
     POLICY_REFUSES_ALL,
     POLICY_VARIABLE_IGNORED,
@@ -197,6 +198,26 @@ pub const CONVERSION_SKIPPED: Mutant = Mutant {
                 && spec.get("conversion").is_some()
             {
                 spec["conversion"] = json!({"strategy": "None"});
+            }
+        }))
+    },
+};
+/// The version in which a definition's resources are stored never moves.
+pub const STORAGE_VERSION_KEPT: Mutant = Mutant {
+    name: "storage-version-kept",
+    about: "A patch of a definition moves no storage version.",
+    make: || {
+        Box::new(Asks(|request| {
+            if !request.path.contains("/customresourcedefinitions/") {
+                return;
+            }
+            let operations = request.body.as_mut().and_then(Value::as_array_mut);
+            if let Some(operations) = operations {
+                let moves = |one: &Value| {
+                    let path = one["path"].as_str();
+                    path.is_some_and(|path| path.ends_with("/storage"))
+                };
+                operations.retain(|one| !moves(one));
             }
         }))
     },

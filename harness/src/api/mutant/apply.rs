@@ -6,7 +6,7 @@ use http::HeaderValue;
 use serde_json::Value;
 
 use super::{Answers, Asks, Defect, Mutant, Objects};
-use crate::api::{Method, Request};
+use crate::api::{Method, Request, Response};
 
 /// All of this file.
 pub(super) const ALL: &[Mutant] = &[
@@ -18,6 +18,7 @@ pub(super) const ALL: &[Mutant] = &[
     CONFLICT_WITHOUT_CAUSES,
     FLOW_HEADERS_MISSING,
     FLOW_HEADERS_WRONG,
+    FLOW_LEVEL_OF_ANOTHER,
 ];
 
 /// The media type of server-side apply.
@@ -125,6 +126,34 @@ pub const FLOW_HEADERS_WRONG: Mutant = Mutant {
         }))
     },
 };
+
+/// Answers say that they were queued under a level that their FlowSchema does not give.
+pub const FLOW_LEVEL_OF_ANOTHER: Mutant = Mutant {
+    name: "flow-level-of-another",
+    about: "Answers name an existing priority level other than their own.",
+    make: || Box::new(Levels::default()),
+};
+
+/// The uids of the priority levels, once they were listed.
+#[derive(Default)]
+struct Levels(Vec<String>);
+
+impl Defect for Levels {
+    fn response(&mut self, asked: &Request, response: &mut Response) {
+        if asked.path.ends_with("/prioritylevelconfigurations") {
+            let items = response.body["items"].as_array().into_iter().flatten();
+            let uids = items.filter_map(|one| one["metadata"]["uid"].as_str());
+            self.0 = uids.map(str::to_owned).collect();
+        }
+        let own = response.header(FLOW_HEADERS[1]);
+        let other = self.0.iter().find(|uid| *uid != own);
+        if let Some(other) = other.filter(|_| !own.is_empty())
+            && let Ok(value) = HeaderValue::from_str(other)
+        {
+            response.headers.insert(FLOW_HEADERS[1], value);
+        }
+    }
+}
 
 /// The first apply of each object makes it, which a merge patch cannot.
 #[derive(Default)]

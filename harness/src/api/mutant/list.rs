@@ -17,6 +17,8 @@ pub(super) const ALL: &[Mutant] = &[
     WRONG_REMAINING_COUNT,
     LIST_VERSION_MISSING,
     CHUNK_CHANGES_VERSION,
+    LIST_OF_ONE,
+    SERVICES_NOT_LISTED,
 ];
 
 /// The last item of a list is lost.
@@ -111,6 +113,29 @@ pub const CHUNK_CHANGES_VERSION: Mutant = Mutant {
                         .unwrap_or(0);
                     meta["resourceVersion"] = json!((version + 1).to_string());
                 });
+            }
+        }))
+    },
+};
+
+/// A list stops after its first item.
+pub const LIST_OF_ONE: Mutant = Mutant {
+    name: "list-of-one",
+    about: "A list holds its first item alone.",
+    make: || {
+        Box::new(Answers(|_, response| {
+            items(response, |items| items.truncate(1))
+        }))
+    },
+};
+/// Services cannot be listed.
+pub const SERVICES_NOT_LISTED: Mutant = Mutant {
+    name: "services-not-listed",
+    about: "A list of Services is asked for, and answered as a resource that there is not.",
+    make: || {
+        Box::new(Asks(|request| {
+            if request.method == Method::GET && request.path.ends_with("/services") {
+                request.path.push_str("-assay-none");
             }
         }))
     },

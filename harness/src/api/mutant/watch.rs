@@ -19,6 +19,7 @@ pub(super) const ALL: &[Mutant] = &[
     WATCH_IGNORES_VERSION,
     WATCH_STALE_OBJECT,
     BOOKMARKS_STALE,
+    BOOKMARKS_MISSING,
     INITIAL_EVENTS_NEVER_END,
 ];
 
@@ -138,6 +139,12 @@ pub const BOOKMARKS_STALE: Mutant = Mutant {
             }
         }))
     },
+};
+/// No bookmark ever comes.
+pub const BOOKMARKS_MISSING: Mutant = Mutant {
+    name: "bookmarks-missing",
+    about: "A watch that allows bookmarks sends none.",
+    make: || Box::new(Never("BOOKMARK")),
 };
 /// The end of the initial events is not marked.
 pub const INITIAL_EVENTS_NEVER_END: Mutant = Mutant {

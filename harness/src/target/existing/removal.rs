@@ -82,14 +82,12 @@ pub(super) async fn identity(api: &Api) -> Result<String, String> {
 pub(super) async fn remove_all(api: &Api) -> anyhow::Result<(usize, Vec<String>)> {
     let api = api.clean();
     // A cluster that refuses to answer has not said that it is clean.
-    for path in ["/api", "/apis", NAMESPACES] {
-        let answer = api.get(path).await?;
-        anyhow::ensure!(
-            answer.is_success(),
-            "failed to look for what was made: {path} answered {}; check the kubeconfig's credentials",
-            answer.summary()
-        );
-    }
+    let answer = api.get(NAMESPACES).await?;
+    anyhow::ensure!(
+        answer.is_success(),
+        "failed to look for what was made: {NAMESPACES} answered {}; check the kubeconfig's credentials",
+        answer.summary()
+    );
     let offer = Offer::discover(&api, &[]).await?;
     let mut collections: Vec<String> = offer
         .resources
@@ -138,6 +136,14 @@ pub(super) async fn remove_all(api: &Api) -> anyhow::Result<(usize, Vec<String>)
     }
     let paths = api.remove_made().await;
     let mut left = api.await_gone(paths, GONE_WITHIN).await;
+    for (group_version, why) in &offer.unanswered {
+        let root = group_root(group_version);
+        // Gone meanwhile: a group that went with its definition, or with the server that was registered for it.
+        let gone = api.get(&root).await?.status == 404;
+        if !gone && !is_foreign(&api, group_version).await? {
+            left.push(format!("{root} could not be asked ({why})"));
+        }
+    }
     // What could not be asked may have gone with what was removed: a resource with the definition that served it.
     for (collection, why) in unasked {
         let again = api.list(&collection, &[("labelSelector", &label)]).await?;
@@ -149,6 +155,19 @@ pub(super) async fn remove_all(api: &Api) -> anyhow::Result<(usize, Vec<String>)
         count,
         left.iter().map(|line| crate::text::tame(line)).collect(),
     ))
+}
+
+/// Whether a group version is served by somebody else's aggregated server, in which no run makes anything: such a server
+/// may be down for as long as the cluster lives.
+async fn is_foreign(api: &Api, group_version: &str) -> anyhow::Result<bool> {
+    let Some((group, version)) = group_version.split_once('/') else {
+        return Ok(false);
+    };
+    let path = format!("/apis/apiregistration.k8s.io/v1/apiservices/{version}.{group}");
+    let found = api.get(&path).await?;
+    Ok(found.is_success()
+        && found.body["spec"]["service"].is_object()
+        && found.body["metadata"]["labels"].get(RUN_LABEL).is_none())
 }
 
 /// The path of an object, from the path of its collection over all namespaces.

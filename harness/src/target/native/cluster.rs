@@ -17,7 +17,7 @@ use super::launch::{Keeper, Started};
 use super::observe;
 use super::protocol::{Told, read};
 use crate::callback::Place;
-use crate::distribution::{Access, CommandLine};
+use crate::distribution::{Access, CommandLine, DatastoreAccess};
 use crate::sampler::{self, Sampler};
 use crate::scope::start_ticks;
 use crate::target::common::{self, told};
@@ -53,6 +53,7 @@ struct About {
     command: CommandLine,
     data_dir: std::path::PathBuf,
     etcd_metrics: Option<String>,
+    datastore: Option<DatastoreAccess>,
     host: Ipv4Addr,
     log: std::path::PathBuf,
 }
@@ -92,6 +93,7 @@ impl NativeCluster {
                 command: started.command,
                 data_dir: started.data_dir,
                 etcd_metrics: started.etcd_metrics,
+                datastore: started.datastore,
                 host: started.host,
                 log: started.log,
             },
@@ -143,6 +145,11 @@ impl Cluster for NativeCluster {
         self.about.etcd_metrics.as_deref()
     }
 
+    fn datastore(&self) -> Result<DatastoreAccess, String> {
+        let none = || "this distribution shows nobody its datastore".to_owned();
+        self.about.datastore.clone().ok_or_else(none)
+    }
+
     fn disk_usage<'a>(
         &'a self,
         relative: &'a [&'static str],
@@ -151,6 +158,10 @@ impl Cluster for NativeCluster {
         let bytes = relative.iter().map(|path| bytes_beneath(&data.join(path)));
         let bytes = bytes.sum();
         async move { Ok(Some(bytes)) }.boxed()
+    }
+
+    fn disk_to_probe(&self) -> Result<std::path::PathBuf, String> {
+        Ok(self.about.data_dir.clone())
     }
 
     fn log(&self) -> &Path {

@@ -59,6 +59,7 @@ pub(super) struct Started {
     pub command: crate::distribution::CommandLine,
     pub data_dir: std::path::PathBuf,
     pub etcd_metrics: Option<String>,
+    pub datastore: Option<crate::distribution::DatastoreAccess>,
     /// This host's address as the server reaches it.
     pub host: Ipv4Addr,
     pub log: std::path::PathBuf,
@@ -104,6 +105,7 @@ async fn launch(
     let command = cell.distribution.server(&spec);
     let access = cell.distribution.access(&spec);
     let etcd_metrics = cell.distribution.etcd_metrics(&spec);
+    let datastore = cell.distribution.datastore(&spec);
     let program = own_pages::claim(&preflight::check(&command.program)?, &cell.work)?;
     let log = cell.logs.join("server.log");
     let go = Go {
@@ -130,6 +132,7 @@ async fn launch(
         command,
         data_dir,
         etcd_metrics,
+        datastore,
         host: subnet.map_or(Ipv4Addr::LOCALHOST, Subnet::host),
         log,
     })

@@ -116,7 +116,7 @@ pub fn findings(j: &mut Journal, id: &str, at: f64, scale: f64, fail: bool) {
         ),
         measurement(
             "cold_start",
-            "time_to_ready",
+            "exec_to_ready",
             Unit::Milliseconds,
             7280.0 * scale,
         ),

@@ -114,6 +114,7 @@ pub fn spec(distribution: &str, datastore: &str, budget: Budget) -> CellSpec {
         distribution: distribution.into(),
         version: if specimen { "0.1.0" } else { "v1.36.3+k3s1" }.into(),
         datastore: datastore.into(),
+        repeat: 0,
         shape: "control-plane".into(),
         env: BTreeMap::new(),
         arch: Some("amd64".into()),

@@ -24,7 +24,18 @@ pub(crate) async fn front_proxy(cx: &CheckContext) -> CheckResult<FrontProxy> {
     let map = read(cx, &maps, "extension-apiserver-authentication").await?;
     let what = "ConfigMap extension-apiserver-authentication";
     let authority = cx.text(what, &map, "/data/requestheader-client-ca-file")?;
-    let names = map["data"]["requestheader-allowed-names"].as_str();
+    // Without the key, as with an empty list, any name may be.
+    let names = match &map["data"]["requestheader-allowed-names"] {
+        Value::Null => Vec::new(),
+        told => told
+            .as_str()
+            .and_then(|text| serde_json::from_str(text).ok())
+            .ok_or_else(|| {
+                CheckFault::Failed(format!(
+                    "{what}: expected requestheader-allowed-names to be a list of names; seen: {told}"
+                ))
+            })?,
+    };
     for (key, header) in [
         ("requestheader-username-headers", "X-Remote-User"),
         ("requestheader-group-headers", "X-Remote-Group"),
@@ -39,9 +50,7 @@ pub(crate) async fn front_proxy(cx: &CheckContext) -> CheckResult<FrontProxy> {
     }
     Ok(FrontProxy {
         authority: authority.to_owned(),
-        names: names
-            .and_then(|names| serde_json::from_str(names).ok())
-            .unwrap_or_default(),
+        names,
     })
 }
 

@@ -1,0 +1,3 @@
+//! Probes: facts of the place, taken before anything is measured there.
+
+pub mod disk;
