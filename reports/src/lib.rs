@@ -9,6 +9,7 @@ pub mod compare;
 pub mod console;
 pub mod csv;
 pub mod event;
+mod evidence;
 pub mod exit;
 pub mod figures;
 pub mod format;
@@ -31,6 +32,7 @@ pub mod record;
 pub mod repeats;
 pub mod statement;
 pub mod stats;
+pub mod stores;
 pub mod tables;
 pub mod text;
 

@@ -151,9 +151,18 @@ async fn one(
         env: &args.server_env,
         agents: args.agents,
         budget: &budget,
+        faults: false,
     };
-    let planned = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
-    let mut planned = plan::repeated(planned, most_repeats(&selections, args.repeats()));
+    let repeats = most_repeats(&selections, args.repeats());
+    let mut planned: Vec<PlannedCell> = kinds(&selections, target.as_ref())
+        .into_iter()
+        .flat_map(|faults| {
+            let common = Common { faults, ..common };
+            let cells = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
+            // A fault is no figure that people compare.
+            plan::repeated(cells, if faults { 1 } else { repeats })
+        })
+        .collect();
     chosen.warnings.extend(left_out);
     if let Some(bug) = known_bug::asked(&args.server_env, chosen.distribution)? {
         known_bug::tell(bug, &mut chosen.warnings, &mut planned);
@@ -164,6 +173,23 @@ async fn one(
         selections,
         planned,
     })
+}
+
+/// The kinds of cells that the selections need: ordinary ones, then those for faults. Where there are no faults, their
+/// scenarios say so in an ordinary one.
+fn kinds(selections: &[Selection], target: &dyn Target) -> Vec<bool> {
+    let scenarios = || selections.iter().flat_map(|selection| &selection.scenarios);
+    let faults = target.has_faults() && scenarios().any(|scenario| scenario.injects_faults());
+    let checks = selections
+        .iter()
+        .any(|selection| !selection.checks.is_empty());
+    let ordinary = checks || scenarios().any(|scenario| !scenario.injects_faults());
+    let kinds = [(false, ordinary || !faults), (true, faults)];
+    kinds
+        .into_iter()
+        .filter(|(_, needed)| *needed)
+        .map(|(kind, _)| kind)
+        .collect()
 }
 
 /// How often the scenario runs that runs most often.

@@ -249,6 +249,7 @@ impl Run<'_> {
                 env: planned.env.clone(),
                 agents: planned.agents,
                 budget: planned.budget.clone(),
+                disk: planned.faults.then_some(crate::plan::FAULTS_DISK),
                 binaries: settings.binaries.clone(),
                 // Short, for unix sockets beneath it have at most 107 bytes for their path.
                 work: self

@@ -3,6 +3,7 @@
 
 mod folder;
 mod ledger;
+mod loop_device;
 mod process;
 mod remove;
 mod state;
@@ -59,6 +60,11 @@ pub enum Resource {
         /// The label's value.
         run: String,
     },
+    /// A loop device, known by the image that it serves.
+    Loop {
+        /// The image's absolute path.
+        image: PathBuf,
+    },
     /// A network interface in the host's namespace.
     Interface {
         /// Its name; its hardware address follows from it (see [`crate::net::LinkName`]).
@@ -70,6 +76,9 @@ pub enum Resource {
         path: PathBuf,
         /// What it was.
         before: String,
+        /// What is made of it; another value is somebody else's. `None` in ledgers that do not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        set: Option<String>,
     },
     /// What a container engine holds: a container, a network or an image.
     Engine(crate::engine::Held),
@@ -103,8 +112,9 @@ impl Resource {
                 "objects of run {run} in the cluster of {}",
                 kubeconfig.display()
             ),
+            Self::Loop { image } => format!("the loop device of {}", image.display()),
             Self::Interface { name } => format!("network interface {name}"),
-            Self::Sysctl { path, before } => {
+            Self::Sysctl { path, before, .. } => {
                 format!("the setting {} (it was {before})", path.display())
             }
             Self::Engine(held) => held.to_string(),

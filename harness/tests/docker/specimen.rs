@@ -115,6 +115,7 @@ impl Run {
             env: Vec::new(),
             agents: 0,
             budget,
+            disk: None,
             binaries: BTreeMap::from([("probe", std::env::current_exe()?)]),
             work: self.scope.work().join(format!("{nth:x}")),
             keep: false,
@@ -175,7 +176,11 @@ pub async fn all_gone(docker: &Docker, resources: &[Resource]) -> Result<()> {
             Resource::Process {
                 pid, start_ticks, ..
             } => harness::scope::start_ticks(*pid) == Some(*start_ticks),
-            Resource::Sysctl { path, before } => std::fs::read_to_string(path)?.trim() != before,
+            // What somebody else sets is not of this run.
+            Resource::Sysctl { path, before, set } => {
+                let now = std::fs::read_to_string(path)?;
+                now.trim() != before && set.as_deref() == Some(now.trim())
+            }
             other => bail!("{} was not made in an engine", other.describe()),
         };
         ensure!(!there, "{} is still there", resource.describe());

@@ -129,7 +129,11 @@ fn a_full_out_folder_ends_the_run_in_order() {
     assert!(last.contains("No space left"), "{}", ended.stderr);
     assert!(last.contains("free space"), "{}", ended.stderr);
     // It did not go on for nothing: the last suite never began.
-    assert!(!ended.stderr.contains("write_ladder/api-half-knee"), "{}", ended.stderr);
+    assert!(
+        !ended.stderr.contains("write_ladder/api-half-knee"),
+        "{}",
+        ended.stderr
+    );
     sandbox.nothing_left();
     assert!(
         names(&mounted.0).len() >= 2,
