@@ -313,6 +313,10 @@ pub struct BudgetEvidence {
     /// OOM kills in the cgroup, or in the whole machine; `None`: nobody counted.
     #[serde(default)]
     pub oom_kills: Option<u64>,
+    /// OOM kills that a fault brought about on purpose. They are not among [`BudgetEvidence::oom_kills`], but the
+    /// samples, which are the kernel's own words, hold them.
+    #[serde(default, skip_serializing_if = "none_injected")]
+    pub injected_oom_kills: u64,
     /// Times the memory limit was hit.
     pub limit_hits: u64,
     /// Throttled periods over all periods, while it ran.
@@ -334,6 +338,10 @@ pub struct BudgetEvidence {
     /// How it thrashed, if it was given up for that: silent, with reclaim and major faults high and no OOM kill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thrashed: Option<String>,
+}
+
+fn none_injected(count: &u64) -> bool {
+    *count == 0
 }
 
 impl BudgetEvidence {
