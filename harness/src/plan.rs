@@ -238,13 +238,13 @@ mod tests {
         let cell = |id: &str| PlannedCell {
             id: id.to_owned(),
             repeat: 0,
+            faults: false,
             distribution: &Reference,
             datastore: Datastore::Sqlite,
             shape: Shape::ControlPlane,
             env: Vec::new(),
             agents: 0,
             budget: budget.clone(),
-            faults: false,
             skip: None,
         };
         let all = repeated(vec![cell("a"), cell("b")], 3);

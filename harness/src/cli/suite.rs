@@ -38,7 +38,8 @@ pub(super) struct Args {
     /// auto, k3s, kubernetes, reference or etcd. auto is K3s where it can be had, else the built-in specimen.
     #[arg(long, default_value = "auto")]
     pub(super) distribution: String,
-    /// sqlite, etcd, or both separated by a comma; all that the distribution has by default.
+    /// sqlite, sqlite-full (waiting for the disk at each commit), etcd, or several separated by commas. By default sqlite
+    /// and etcd, as far as the distribution has them; for `datastore --profile full` all three.
     #[arg(long, value_delimiter = ',')]
     pub(super) datastore: Vec<String>,
     /// edge (512 MiB, 1 CPU; the default but for an existing cluster), server (2 GiB, 2 CPU), unlimited, or MEMORY/CPU

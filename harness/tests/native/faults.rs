@@ -230,7 +230,7 @@ fn starved() -> Outcome {
         let evidence = cluster.budget_evidence();
         ensure!(
             evidence.memory_limit_bytes == Some(256 << 20)
-                && evidence.oom_kills == 0
+                && evidence.oom_kills == Some(0)
                 && evidence.limit_hits == 0,
             "{evidence:?}"
         );

@@ -19,6 +19,7 @@ mod evidence;
 mod footer;
 mod official;
 mod plots;
+mod stores;
 
 /// The full report.
 pub struct Html;
@@ -38,6 +39,7 @@ type Section = (&'static str, &'static str, fn(&RunRecord) -> String);
 
 const SECTIONS: &[Section] = &[
     ("cells", "Cells", cards::render),
+    ("bargain", "What you get, what you pay", stores::render),
     ("plots", "Plots", plots::render),
     ("datastores", "Datastores, side by side", datastores),
     ("official", "Official conformance tests", official::render),

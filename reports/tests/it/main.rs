@@ -12,5 +12,6 @@ mod official;
 mod plots;
 mod prefixes;
 mod statements;
+mod stores;
 mod support;
 mod tables;

@@ -5,7 +5,9 @@ mod compaction;
 mod faults;
 mod large_values;
 mod lease_churn;
+mod mixed_soak;
 mod read_list_scaling;
+mod restart;
 mod size;
 mod watch_fanout;
 mod write_ladder;
@@ -20,6 +22,8 @@ pub const SCENARIOS: &[&dyn Scenario] = &[
     &large_values::LargeValues,
     &lease_churn::LeaseChurn,
     &compaction::Compaction,
+    &mixed_soak::MixedSoak,
+    &restart::Restart,
     &faults::KILL,
     &faults::FREEZE,
     &faults::OUT_OF_MEMORY,
