@@ -131,7 +131,11 @@ async fn at(
         seen,
     };
     let told = tell(cx, &labels, delay, span, &found);
-    bench.end(told).await?;
+    let listed = match found.ended {
+        None => part::listed(&bench, 0).await,
+        Some(_) => Ok(()),
+    };
+    bench.end(told.and(listed)).await?;
     Ok(found.ended.is_none() && found.gap < IN_TIME && !found.seen.acks.is_empty())
 }
 
