@@ -150,7 +150,7 @@ async fn at_datastore(
     );
     let leased = LEASED.filter(|key| listed.contains_key(key)).count() as u64;
     let slack = match cx.datastore {
-        Datastore::Sqlite => SLACK,
+        Datastore::Sqlite | Datastore::SqliteFull => SLACK,
         Datastore::Etcd | Datastore::Unknown => SLACK_OF_ETCD,
     };
     let left = await_end(bench, recovered + ttl + slack * cx.patience).await?;

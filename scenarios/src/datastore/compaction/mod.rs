@@ -10,7 +10,7 @@ mod survivors;
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt};
-use harness::distribution::{Datastore, Surface};
+use harness::distribution::Surface;
 use harness::profile::Profile;
 use harness::scenario::{Scenario, ScenarioContext};
 use reports::history::{Key, Level, Revision};
