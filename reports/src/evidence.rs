@@ -23,6 +23,10 @@ pub struct BudgetEvidence {
     /// OOM kills in the cgroup, or in the whole machine; `None`: nobody counted.
     #[serde(default)]
     pub oom_kills: Option<u64>,
+    /// OOM kills that a fault brought about on purpose. They are not among [`BudgetEvidence::oom_kills`], but the
+    /// samples, which are the kernel's own words, hold them.
+    #[serde(default, skip_serializing_if = "none_injected")]
+    pub injected_oom_kills: u64,
     /// Times the memory limit was hit.
     pub limit_hits: u64,
     /// Throttled periods over all periods, while it ran.
@@ -113,6 +117,10 @@ fn worst_agents(agents: Vec<AgentEvidence>, others: &[AgentEvidence]) -> Vec<Age
     all
 }
 
+fn none_injected(count: &u64) -> bool {
+    *count == 0
+}
+
 impl BudgetEvidence {
     /// Whether there was no moment at which the server was ready.
     #[must_use]
@@ -146,6 +154,7 @@ impl BudgetEvidence {
                 .map(|(a, b)| a.max(b)),
             peak_bytes: self.peak_bytes.max(other.peak_bytes),
             oom_kills: most_kills(self.oom_kills, other.oom_kills),
+            injected_oom_kills: self.injected_oom_kills.max(other.injected_oom_kills),
             limit_hits: self.limit_hits.max(other.limit_hits),
             throttled_share: match (self.throttled_share, other.throttled_share) {
                 (Some(a), Some(b)) => Some(a.max(b)),

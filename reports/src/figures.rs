@@ -128,6 +128,8 @@ impl CellRecord {
         let sampled = self
             .greatest(Metric::OomKills)
             .map(|kills| kills.max(0.0) as u64);
+        let injected = self.budget.as_ref().map_or(0, |e| e.injected_oom_kills);
+        let sampled = sampled.map(|kills| kills.saturating_sub(injected));
         match &self.budget {
             // The last sample comes before the end.
             Some(evidence) if evidence.enforced && evidence.oom_kills.is_none() => {

@@ -225,6 +225,7 @@ impl Cluster for NativeCluster {
                 counters.limit_hits = counters.limit_hits.saturating_sub(allowed.limit_hits);
                 evidence =
                     common::evidence(&limits, &counters, self.stayed.load(Ordering::Relaxed));
+                evidence.injected_oom_kills = faults;
             }
             Err(reason) => {
                 evidence.not_enforced_because = Some(format!(

@@ -148,6 +148,7 @@ pub fn evidence(peak_mib: f64) -> BudgetEvidence {
         cpu_limit_milli: Some(1000),
         peak_bytes: Some((peak_mib * MIB) as u64),
         oom_kills: Some(0),
+        injected_oom_kills: 0,
         limit_hits: 0,
         throttled_share: Some(0.183),
         stayed_in_cgroup: true,

@@ -46,7 +46,7 @@ pub const READ_ONLY: Fault = Fault {
 };
 /// SIGKILL right after a compaction was asked for.
 pub const KILLED_COMPACTING: Fault = Fault {
-    name: "fault_kill_compacting",
+    name: "fault_restart_during_compaction",
     title: "SIGKILL right after a compaction was asked for: nothing live is lost, nothing deleted comes back",
     strike: Strike::KillCompacting,
 };

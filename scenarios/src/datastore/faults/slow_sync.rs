@@ -12,6 +12,7 @@ use harness::target::{Faults, Start, Syncs};
 use reports::metric::Unit;
 
 use super::super::common::bench::Bench;
+use super::super::common::timing::{micros, record};
 use super::clients::{CLIENTS, Clients, KEYS_EACH, Seen};
 use super::part;
 
@@ -38,7 +39,7 @@ struct Found {
 
 impl Scenario for SlowSync {
     fn name(&self) -> &'static str {
-        "fault_slow_sync"
+        "fault_slow_fsync"
     }
 
     fn title(&self) -> &'static str {
@@ -105,7 +106,7 @@ async fn at(
         );
     } else {
         cx.warn(format!(
-            "fault_slow_sync: at {millis} ms it did not serve within {SERVES_WITHIN:?}: {:?}",
+            "fault_slow_fsync: at {millis} ms it did not serve within {SERVES_WITHIN:?}: {:?}",
             faults.down()
         ));
         return Ok(false);
@@ -131,7 +132,11 @@ async fn at(
         seen,
     };
     let told = tell(cx, &labels, delay, span, &found);
-    bench.end(told).await?;
+    let listed = match found.ended {
+        None => part::listed(&bench, 0).await,
+        Some(_) => Ok(()),
+    };
+    bench.end(told.and(listed)).await?;
     Ok(found.ended.is_none() && found.gap < IN_TIME && !found.seen.acks.is_empty())
 }
 
@@ -207,6 +212,12 @@ fn tell(
         .map(|ack| ack.end - ack.call)
         .collect();
     took.sort_unstable();
+    let mut latency = micros()?;
+    for took in &took {
+        record(&mut latency, *took)?;
+    }
+    let errors = found.seen.failed.len() as u64;
+    cx.latency("write", labels, &latency, errors, span);
     if let Some(p99) = took.get((took.len() * 99 / 100).min(took.len().saturating_sub(1))) {
         measure(
             "write_p99",
@@ -239,7 +250,7 @@ fn tell(
     }
     if let Some(ended) = &found.ended {
         cx.warn(format!(
-            "fault_slow_sync: at {delay:?} the server ended: {ended}"
+            "fault_slow_fsync: at {delay:?} the server ended: {ended}"
         ));
     }
     // No witness, no fault: a delay that no call has met says nothing. SQLite may have synced nothing yet.
@@ -252,7 +263,7 @@ fn tell(
     );
     if !delay.is_zero() && found.syncs.delayed == 0 {
         cx.warn(format!(
-            "fault_slow_sync: at {delay:?} not one fsync was delayed in {span:?}: {writes} writes needed none"
+            "fault_slow_fsync: at {delay:?} not one fsync was delayed in {span:?}: {writes} writes needed none"
         ));
     }
     Ok(())

@@ -46,11 +46,6 @@ impl Strike {
         })
     }
 
-    /// Whether the server itself may end because of it.
-    pub fn may_end_it(self) -> bool {
-        matches!(self, Self::DiskFull | Self::ReadOnly)
-    }
-
     /// Does it.
     pub async fn begin(self, faults: &dyn Faults, store: &Store) -> Result<Witness> {
         match self {
