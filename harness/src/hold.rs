@@ -14,6 +14,8 @@ use crate::text;
 
 /// How long the last answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long a look at its processes, or at its machine's memory, may take.
+const LOOK_WITHIN: Duration = Duration::from_secs(60);
 /// How long after a server fell silent its end may still become known.
 const DEATH_KNOWN_WITHIN: Duration = Duration::from_secs(3);
 
@@ -49,7 +51,10 @@ pub(crate) async fn hold(
         }
         () = tokio::time::sleep(rest) => {}
     }
-    for process in cluster.processes().await {
+    // A place that does not answer has nothing to show; the last answer below says whether the server has one.
+    let looks = LOOK_WITHIN * settings.target.patience();
+    let processes = tokio::time::timeout(looks, cluster.processes()).await;
+    for process in processes.unwrap_or_default() {
         let mut readings = vec![(reports::metric::Metric::Rss, process.rss_bytes as f64)];
         readings.extend(
             process
@@ -75,7 +80,8 @@ pub(crate) async fn hold(
                 .into(),
         }));
     }
-    if let Some(seen) = cluster.available_twice().await {
+    let twice = tokio::time::timeout(looks, cluster.available_twice()).await;
+    if let Ok(Some(seen)) = twice {
         let views = [
             (
                 "available_by_sampler",

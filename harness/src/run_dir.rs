@@ -1,5 +1,6 @@
 //! A run's folder: `<out>/<utc>-<id>/`, never overwritten, with `<out>/latest` pointing at the newest.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -74,13 +75,18 @@ impl RunDir {
         self.path.join("events.jsonl")
     }
 
-    /// The folder of a cell's logs, made if need be.
+    /// The folder of a cell's logs, made if need be, for this user alone: a server's log may quote its secrets, and
+    /// nothing is redacted in it.
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn logs(&self, cell: &str) -> anyhow::Result<PathBuf> {
         let logs = self.path.join("logs").join(cell);
-        fs_err::create_dir_all(&logs)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&logs)
+            .with_context(|| format!("failed to make {}; free some disk", logs.display()))?;
         Ok(logs)
     }
 }
@@ -106,4 +112,23 @@ pub fn write_rendered(folder: &Path, files: &[RenderedFile]) -> anyhow::Result<(
             .context("failed to write a report")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn nobody_else_reads_a_servers_log() {
+        let out = tempfile::tempdir().unwrap();
+        let run = RunDir::create(out.path()).unwrap();
+        let logs = run.logs("cell").unwrap();
+        assert_eq!(run.logs("cell").unwrap(), logs, "made once");
+        for folder in [logs.as_path(), logs.parent().unwrap()] {
+            let mode = fs_err::metadata(folder).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
+        }
+    }
 }

@@ -21,9 +21,9 @@ use crate::ready::{self, Ready};
 use crate::sampler::{Driver, Rate};
 use crate::scenario::{Access, Phase, Tap};
 use crate::scope::Scope;
-use crate::settle::{Unsettled, settle};
+use crate::settle::{Unsettled, destroy, settle};
 use crate::suite::Selection;
-use crate::target::{Cluster, ProvisionError, Target, Timing};
+use crate::target::{Agent, Cluster, ProvisionError, Target, Timing};
 use crate::text;
 use crate::thrash::Thrash;
 use crate::version::UNKNOWN;
@@ -123,7 +123,7 @@ pub async fn run_cell(
     if let Some(sampler) = sampler {
         cost.add(&sampler.driver.stop());
     }
-    let leftovers = cluster.destroy().await;
+    let leftovers = destroy(cluster, settings.target.patience()).await;
     if cell.keep && cell.work.exists() {
         sink.warn(format!(
             "--keep: the server's folder is {}; it holds its keys, and it is yours to remove: no sweep will",
@@ -225,7 +225,8 @@ async fn serve(
         ..ready
     };
     let unknown = settings.version == UNKNOWN;
-    let settled = settle(cluster, sink, &ready, boot, unknown, cancel).await;
+    let patience = settings.target.patience();
+    let settled = settle(patience, cluster, sink, &ready, boot, unknown, cancel).await;
     if let Some(sampler) = sampler {
         sampler.rate.set(Rate::SETTLED_HZ);
     }
@@ -358,6 +359,8 @@ fn evidence(cluster: &dyn Cluster, sink: &CellSink, lived: Lived) {
     evidence.restarts = lived.restarts;
     evidence.serving_after_hold = lived.serving;
     evidence.hold_ms = lived.held.as_secs_f64() * 1e3;
+    // Whatever ran: an agent that nobody drives has a budget, too.
+    evidence.agents = cluster.agents().iter().map(Agent::evidence).collect();
     evidence.thrashed = lived.thrashed.map(|thrash| thrash.to_string());
     sink.emit(EventKind::BudgetEvidence(evidence));
 }

@@ -1,6 +1,8 @@
 //! From a server that is ready to one that is driven: its cold start goes into the record, its place may save it, and
 //! its version is asked for. Any of it may take minutes, so Ctrl-C and the server's end are heeded meanwhile.
 
+use std::time::Duration;
+
 use reports::event::EventKind;
 
 use crate::cancel::Cancel;
@@ -11,6 +13,13 @@ use crate::scenario::Phase;
 use crate::target::{Cluster, Exit};
 use crate::version;
 
+/// How long its place may take to save it; a guest of 512 MiB takes half a second, and each step has a deadline of its
+/// own.
+const SAVED_WITHIN: Duration = Duration::from_secs(300);
+
+/// How long a cluster may take to go: more than its steps, each of which has a deadline of its own, may take together.
+const DESTROYED_WITHIN: Duration = Duration::from_secs(300);
+
 /// Why a ready server is not driven.
 #[derive(Debug)]
 pub enum Unsettled {
@@ -20,8 +29,9 @@ pub enum Unsettled {
     Died(Exit),
 }
 
-/// Records the start of a ready server. `ask_version`: nobody knows its version yet.
+/// Records the start of a ready server. `patience` stretches deadlines; `ask_version`: nobody knows its version yet.
 pub async fn settle(
+    patience: u32,
     cluster: &dyn Cluster,
     sink: &CellSink,
     ready: &Ready,
@@ -34,8 +44,13 @@ pub async fn settle(
             None => cold_start::record(cluster, sink, ready, &boot.end()),
             Some(why) => cold_start::skip(cluster, sink, ready, why),
         }
-        if let Err(error) = cluster.served().await {
-            sink.warn(format!("{error:#}"));
+        let within = SAVED_WITHIN * patience;
+        match tokio::time::timeout(within, cluster.served()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => sink.warn(format!("{error:#}")),
+            Err(_) => sink.warn(format!(
+                "failed to save the ready server within {within:?}; the run goes on without"
+            )),
         }
         if ask_version && let Some(version) = version::told(&ready.access, cluster.access()).await {
             sink.emit(EventKind::VersionTold { version });
@@ -46,4 +61,15 @@ pub async fn settle(
         exit = cluster.ended() => Err(Unsettled::Died(exit)),
         () = settling => Ok(()),
     }
+}
+
+/// Destroys a cluster; gives what stays, one line each.
+pub async fn destroy(cluster: Box<dyn Cluster>, patience: u32) -> Vec<String> {
+    let within = DESTROYED_WITHIN * patience;
+    let destroyed = tokio::time::timeout(within, cluster.destroy()).await;
+    destroyed.unwrap_or_else(|_| {
+        vec![format!(
+            "the clean-up did not end within {within:?}; run `assay sweep`"
+        )]
+    })
 }

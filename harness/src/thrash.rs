@@ -13,8 +13,10 @@ const AT_LEAST: Duration = Duration::from_secs(20);
 const MAJOR_FAULTS_PER_S: f64 = 50.0;
 /// Pages that reclaim looked at.
 const SCANNED_PER_S: f64 = 500.0;
-/// Readings kept: ten minutes at 2 Hz.
-const KEPT: usize = 1200;
+/// How long readings are kept: longer than any server may be silent. How often they come is the guest's affair.
+const KEPT: Duration = Duration::from_secs(15 * 60);
+/// Readings that come sooner after the last but one take the place of the last.
+const APART: Duration = Duration::from_millis(500);
 
 /// One reading of the kernel's paging counters (`/proc/vmstat`), cumulative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,13 @@ pub struct Thrash {
 impl PagingLog {
     /// Adds a reading.
     pub fn push(&mut self, reading: Paging) {
-        if self.0.len() == KEPT {
+        let at = reading.at;
+        let early = |than: &Paging| at.saturating_duration_since(than.at);
+        let last_but_one = self.0.len().checked_sub(2).and_then(|nth| self.0.get(nth));
+        if last_but_one.is_some_and(|before| early(before) < APART) {
+            self.0.pop_back();
+        }
+        while self.0.front().is_some_and(|first| early(first) > KEPT) {
             self.0.pop_front();
         }
         self.0.push_back(reading);
@@ -55,14 +63,13 @@ impl PagingLog {
     /// thrashing. The faults must go on to its end: both halves of the silence are judged.
     #[must_use]
     pub fn judge(&self, silent_since: Instant) -> Option<Thrash> {
-        let (first, last) = (self.0.front()?, self.0.back()?);
+        let last = self.0.back()?;
         // The last reading before the silence, so that all of it is covered.
         let begin = self
             .0
             .iter()
             .rev()
-            .find(|reading| reading.at <= silent_since)
-            .unwrap_or(first);
+            .find(|reading| reading.at <= silent_since)?;
         let middle_at = begin.at + last.at.saturating_duration_since(begin.at) / 2;
         let middle = self.0.iter().find(|reading| reading.at >= middle_at)?;
         let whole = rates(begin, last)?;
@@ -139,6 +146,28 @@ mod tests {
         let late = now + Duration::from_secs(50);
         assert_eq!(log(now, 60, 60, 400, 9000).judge(late), None, "too short");
         assert_eq!(PagingLog::default().judge(now), None);
+    }
+
+    #[test]
+    fn a_silence_whose_beginning_nobody_saw_is_not_judged() {
+        let now = Instant::now();
+        let seen = now + Duration::from_secs(1);
+        assert_eq!(log(seen, 60, 60, 400, 9000).judge(now), None);
+        // However often readings come, they go by their age.
+        let mut log = PagingLog::default();
+        let span = KEPT.as_millis() as u64 + 60_000;
+        for tick in (0..=span).step_by(20) {
+            log.push(Paging {
+                at: now + Duration::from_millis(tick),
+                major_faults: tick,
+                scanned: tick,
+            });
+        }
+        assert!(log.0.len() as u128 <= 2 * KEPT.as_millis() / APART.as_millis());
+        assert_eq!(log.0.back().unwrap().major_faults, span);
+        assert_eq!(log.judge(now), None, "that is too long ago");
+        let since = now + Duration::from_secs(120);
+        assert!(log.judge(since).is_some());
     }
 
     #[test]

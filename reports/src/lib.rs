@@ -9,6 +9,7 @@ pub mod compare;
 pub mod console;
 pub mod csv;
 pub mod event;
+mod evidence;
 pub mod exit;
 pub mod figures;
 pub mod format;

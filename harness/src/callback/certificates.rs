@@ -4,10 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
-};
+use fixtures::pki::{Authority, Subject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -25,33 +22,9 @@ pub(super) fn make(
     names: &[String],
     client_authority: Option<&str>,
 ) -> Result<Material> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::default();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "assay-callback-ca");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
-    let authority_pem = params.self_signed(&key)?.pem();
-    let issuer = Issuer::new(params, key);
-
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::default();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "assay-callback");
-    params.subject_alt_names = vec![SanType::IpAddress(address)];
-    for name in names {
-        params
-            .subject_alt_names
-            .push(SanType::DnsName(name.as_str().try_into()?));
-    }
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.use_authority_key_identifier_extension = true;
-    let certificate = params.signed_by(&key, &issuer)?;
+    let authority = Authority::new("assay-callback-ca")?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let own = authority.signs(Subject::server("assay-callback", &[address], &names))?;
 
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -71,12 +44,12 @@ pub(super) fn make(
         }
     };
     let mut tls = builder.with_single_cert(
-        vec![certificate.der().clone()],
-        PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes())?,
+        vec![CertificateDer::from_pem_slice(own.certificate.as_bytes())?],
+        PrivateKeyDer::from_pem_slice(own.key.as_bytes())?,
     )?;
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Material {
-        authority_pem,
+        authority_pem: authority.certificate().to_owned(),
         tls: Arc::new(tls),
     })
 }

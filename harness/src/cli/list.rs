@@ -70,7 +70,6 @@ fn as_json(suite: &Suite) -> serde_json::Value {
                 "official": check.names().map(|name| official(check, name)).collect::<Vec<_>>(),
                 "serial": check.serial,
                 "requires": check.requires.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "serial": check.serial,
                 "slow": check.slow,
                 "kills": check.kills.iter().map(|mutant| mutant.name).collect::<Vec<_>>(),
             })

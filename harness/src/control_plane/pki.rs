@@ -6,11 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use base64::{Engine, engine::general_purpose::STANDARD};
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
-};
+use fixtures::pki::{Authority, Identity, Subject, key_pair, kubeconfig, write_private};
 
 /// The first address of [`SERVICE_RANGE`], which the Service `kubernetes` gets.
 const SERVICE_ADDRESS: &str = "10.96.0.1";
@@ -18,79 +14,14 @@ const SERVICE_ADDRESS: &str = "10.96.0.1";
 /// The addresses of Services; kubeadm's default.
 pub(super) const SERVICE_RANGE: &str = "10.96.0.0/16";
 
-/// A certificate and its key, both PEM.
-struct Identity {
-    certificate: String,
-    key: String,
-}
-
-/// An authority that signs.
-struct Authority {
-    certificate: String,
-    key: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new(name: &str) -> anyhow::Result<Self> {
-        let pair = KeyPair::generate()?;
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::CrlSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
-        Ok(Self {
-            certificate: params.self_signed(&pair)?.pem(),
-            key: pair.serialize_pem(),
-            issuer: Issuer::new(params, pair),
-        })
-    }
-
-    fn signs(
-        &self,
-        name: &str,
-        group: Option<&str>,
-        usage: ExtendedKeyUsagePurpose,
-        names: Vec<SanType>,
-    ) -> anyhow::Result<Identity> {
-        let key = KeyPair::generate()?;
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        if let Some(group) = group {
-            params
-                .distinguished_name
-                .push(DnType::OrganizationName, group);
-        }
-        params.subject_alt_names = names;
-        params.key_usages = vec![
-            KeyUsagePurpose::DigitalSignature,
-            KeyUsagePurpose::KeyEncipherment,
-        ];
-        params.extended_key_usages = vec![usage];
-        params.use_authority_key_identifier_extension = true;
-        Ok(Identity {
-            certificate: params.signed_by(&key, &self.issuer)?.pem(),
-            key: key.serialize_pem(),
-        })
-    }
-
-    /// A kubeconfig of a client that this authority has signed, with everything in it.
-    fn kubeconfig(&self, client: &Identity, url: &str) -> String {
-        let encode = |text: &str| STANDARD.encode(text);
-        format!(
-            "apiVersion: v1\nkind: Config\nclusters:\n- name: kubernetes\n  cluster:\n    server: {url}\n    \
-             certificate-authority-data: {}\nusers:\n- name: client\n  user:\n    client-certificate-data: {}\n    \
-             client-key-data: {}\ncontexts:\n- name: client@kubernetes\n  context:\n    cluster: kubernetes\n    \
-             user: client\ncurrent-context: client@kubernetes\n",
-            encode(&self.certificate),
-            encode(&client.certificate),
-            encode(&client.key),
-        )
-    }
-}
+/// The names by which the API server may be called.
+const NAMES: [&str; 5] = [
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+];
 
 /// Where the keys are.
 pub(super) struct Pki {
@@ -130,63 +61,31 @@ pub(super) fn prepare(data_dir: &Path, address: IpAddr, url: &str) -> anyhow::Re
 }
 
 fn make(folder: &Path, address: IpAddr, url: &str) -> anyhow::Result<()> {
-    use ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
     let ca = Authority::new("kubernetes-ca")?;
     let front = Authority::new("kubernetes-front-proxy-ca")?;
-    let apiserver = ca.signs("kube-apiserver", None, ServerAuth, names(address)?)?;
-    let masters = Some("system:masters");
-    let admin = ca.signs("kubernetes-admin", masters, ClientAuth, Vec::new())?;
-    let name = "system:kube-controller-manager";
-    let controllers = ca.signs(name, None, ClientAuth, Vec::new())?;
-    let proxy = front.signs("front-proxy-client", None, ClientAuth, Vec::new())?;
-    let accounts = KeyPair::generate()?;
+    let local = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    let addresses = [address, local, SERVICE_ADDRESS.parse()?];
+    let apiserver = ca.signs(Subject::server("kube-apiserver", &addresses, &NAMES))?;
+    let admin = ca.signs(Subject::client("kubernetes-admin", Some("system:masters")))?;
+    let controllers = ca.signs(Subject::client("system:kube-controller-manager", None))?;
+    let proxy = front.signs(Subject::client("front-proxy-client", None))?;
+    let (accounts, accounts_public) = key_pair()?;
+    let of = |client: &Identity| kubeconfig("kubernetes", url, ca.certificate(), client);
     for (name, text) in [
-        ("ca.crt", &ca.certificate),
-        ("ca.key", &ca.key),
-        ("apiserver.crt", &apiserver.certificate),
-        ("apiserver.key", &apiserver.key),
-        ("front-proxy-ca.crt", &front.certificate),
-        ("front-proxy-client.crt", &proxy.certificate),
-        ("front-proxy-client.key", &proxy.key),
-        ("sa.key", &accounts.serialize_pem()),
-        ("sa.pub", &accounts.public_key_pem()),
-        ("admin.kubeconfig", &ca.kubeconfig(&admin, url)),
-        (
-            "controller-manager.kubeconfig",
-            &ca.kubeconfig(&controllers, url),
-        ),
+        ("ca.crt", ca.certificate()),
+        ("ca.key", ca.key()),
+        ("apiserver.crt", apiserver.certificate.as_str()),
+        ("apiserver.key", apiserver.key.as_str()),
+        ("front-proxy-ca.crt", front.certificate()),
+        ("front-proxy-client.crt", proxy.certificate.as_str()),
+        ("front-proxy-client.key", proxy.key.as_str()),
+        ("sa.key", accounts.as_str()),
+        ("sa.pub", accounts_public.as_str()),
+        ("admin.kubeconfig", of(&admin).as_str()),
+        ("controller-manager.kubeconfig", of(&controllers).as_str()),
     ] {
         write_private(&folder.join(name), text)?;
     }
-    Ok(())
-}
-
-/// The names by which the API server may be called.
-fn names(address: IpAddr) -> anyhow::Result<Vec<SanType>> {
-    let mut names = vec![
-        SanType::IpAddress(address),
-        SanType::IpAddress(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
-        SanType::IpAddress(SERVICE_ADDRESS.parse()?),
-    ];
-    for name in [
-        "localhost",
-        "kubernetes",
-        "kubernetes.default",
-        "kubernetes.default.svc",
-        "kubernetes.default.svc.cluster.local",
-    ] {
-        names.push(SanType::DnsName(name.try_into()?));
-    }
-    Ok(names)
-}
-
-/// Writes a file that only its owner may read.
-fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = fs_err::OpenOptions::new();
-    options.write(true).create_new(true);
-    options.options_mut().mode(0o600);
-    std::io::Write::write_all(&mut options.open(path)?, text.as_bytes())?;
     Ok(())
 }
 

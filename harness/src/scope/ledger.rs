@@ -35,18 +35,22 @@ pub(super) struct Ledger {
     pub owner: Option<Identity>,
     /// What was entered and not struck out, oldest first.
     pub standing: Vec<Resource>,
+    /// Lines, counted from 1, that cannot be read and are not the torn end of a killed writer: what they name may have
+    /// been made.
+    pub unreadable: Vec<usize>,
 }
 
 impl Ledger {
-    /// Reads a ledger's text. A line that cannot be read is the torn end of a killed writer: nothing that it
-    /// names was made, since making waits for the sync.
+    /// Reads a ledger's text. A last line without its end is the torn one of a killed writer: nothing that it names was
+    /// made, since making waits for the sync.
     pub fn parse(text: &str) -> Self {
         let mut ledger = Self::default();
-        for line in text.lines() {
+        for (nth, line) in text.split_inclusive('\n').enumerate() {
             match serde_json::from_str(line) {
                 Ok(Entry::Owner(owner)) => ledger.owner = Some(owner),
                 Ok(entry) => ledger.apply(&entry),
-                Err(_) => {}
+                Err(_) if !line.ends_with('\n') => {}
+                Err(_) => ledger.unreadable.push(nth + 1),
             }
         }
         ledger
@@ -174,6 +178,22 @@ mod tests {
         .join("\n");
         let ledger = Ledger::parse(&format!("{lines}\n{{\"op\":\"enter\",\"reso"));
         assert_eq!(ledger.standing, [folder("/b")]);
-        assert!(ledger.owner.is_none());
+        assert!(ledger.owner.is_none() && ledger.unreadable.is_empty());
+    }
+
+    #[test]
+    fn a_line_within_that_cannot_be_read_is_told() {
+        let entry = serde_json::to_string(&Entry::Enter {
+            resource: folder("/a"),
+        })
+        .unwrap();
+        // A full disk tore the first entry; the second was written behind it.
+        let ledger = Ledger::parse(&format!("{{\"op\":\"en{entry}\n{entry}\n"));
+        assert_eq!(
+            (ledger.standing, ledger.unreadable),
+            (vec![folder("/a")], vec![1])
+        );
+        let newer = Ledger::parse("{\"op\":\"enter\",\"resource\":{\"kind\":\"moon\"}}\n");
+        assert_eq!(newer.unreadable, [1]);
     }
 }

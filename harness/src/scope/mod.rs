@@ -76,6 +76,9 @@ pub enum Resource {
         path: PathBuf,
         /// What it was.
         before: String,
+        /// What is made of it; another value is somebody else's. `None` in ledgers that do not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        set: Option<String>,
     },
     /// What a container engine holds: a container, a network or an image.
     Engine(crate::engine::Held),
@@ -111,7 +114,7 @@ impl Resource {
             ),
             Self::Loop { image } => format!("the loop device of {}", image.display()),
             Self::Interface { name } => format!("network interface {name}"),
-            Self::Sysctl { path, before } => {
+            Self::Sysctl { path, before, .. } => {
                 format!("the setting {} (it was {before})", path.display())
             }
             Self::Engine(held) => held.to_string(),

@@ -30,7 +30,9 @@ pub(super) fn remove(work: &Path, resource: &Resource) -> Result<bool, String> {
             run,
         } => crate::target::existing::remove_objects(kubeconfig, context.as_deref(), uid, run),
         Resource::Loop { image } => super::loop_device::detach(work, image),
-        Resource::Sysctl { path, before } => super::sysctl::restore(path, before),
+        Resource::Sysctl { path, before, set } => {
+            super::sysctl::restore(path, before, set.as_deref())
+        }
         Resource::Interface { name } => crate::net::remove_interface(name),
         Resource::Engine(held) => crate::engine::remove(held),
         Resource::Folder { path } => {

@@ -1,5 +1,6 @@
 //! The state folder: what must survive assay's own death, namely ledgers, and the cells' work folders.
 
+use std::ffi::OsString;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -15,18 +16,9 @@ impl StateDir {
     /// Finds it: `ASSAY_STATE`, else `$XDG_STATE_HOME/assay`, else `~/.local/state/assay`.
     ///
     /// # Errors
-    /// When none of the three is set, or the folder cannot be made.
+    /// When none of the three is set, `ASSAY_STATE` is relative, or the folder cannot be made.
     pub fn find() -> Result<Self> {
-        let absolute = |name: &str| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|p| p.is_absolute())
-        };
-        let root = absolute("ASSAY_STATE")
-            .or_else(|| absolute("XDG_STATE_HOME").map(|p| p.join("assay")))
-            .or_else(|| absolute("HOME").map(|p| p.join(".local/state/assay")))
-            .context("failed to find a state folder; set ASSAY_STATE to an absolute path")?;
-        Self::at(&root)
+        Self::at(&place(|name| std::env::var_os(name))?)
     }
 
     /// Uses this folder, making it where it is missing.
@@ -79,5 +71,57 @@ impl StateDir {
             "run id {run:?} is not made of letters, digits, '-', '_' and '.'"
         );
         Ok(self.ledgers().join(format!("{run}.jsonl")))
+    }
+}
+
+/// The state folder by these variables. A relative one of assay's own is refused: ledgers would lie wherever a command
+/// is run, and no sweep would find them. The XDG specification says that a relative value of its is to be ignored.
+fn place(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
+    let set = |name: &str| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    if let Some(own) = set("ASSAY_STATE") {
+        ensure!(
+            own.is_absolute(),
+            "failed to use ASSAY_STATE: {} is relative; set it to an absolute path",
+            own.display()
+        );
+        return Ok(own);
+    }
+    let absolute = |name: &str| set(name).filter(|path| path.is_absolute());
+    absolute("XDG_STATE_HOME")
+        .map(|path| path.join("assay"))
+        .or_else(|| absolute("HOME").map(|path| path.join(".local/state/assay")))
+        .context("failed to find a state folder; set ASSAY_STATE to an absolute path")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_state_folder_is_refused_and_not_passed_over() {
+        let of = |own: Option<&str>, xdg: Option<&str>| {
+            place(|name| {
+                let value = match name {
+                    "ASSAY_STATE" => own,
+                    "XDG_STATE_HOME" => xdg,
+                    _ => Some("/home/me"),
+                };
+                value.map(OsString::from)
+            })
+        };
+        assert_eq!(of(Some("/s"), None).unwrap(), PathBuf::from("/s"));
+        let why = of(Some("state"), None).unwrap_err().to_string();
+        assert!(
+            why.contains("relative") && why.contains("absolute"),
+            "{why}"
+        );
+        let home = PathBuf::from("/home/me/.local/state/assay");
+        for (own, xdg) in [(None, None), (Some(""), Some("relative"))] {
+            assert_eq!(of(own, xdg).unwrap(), home);
+        }
     }
 }

@@ -87,7 +87,14 @@ fn sweep_ledger(dir: &StateDir, path: &Path, report: &mut SweepReport) {
             crate::cgroup::thaw_ours(path);
         }
     }
-    let mut stayed = false;
+    let mut stayed = !ledger.unreadable.is_empty();
+    for line in &ledger.unreadable {
+        report.remaining.push(format!(
+            "ledger {}: line {line} cannot be read, and what it names may still be there; look at it by hand, or sweep \
+             with a newer assay, and remove the ledger",
+            path.display()
+        ));
+    }
     let end = Instant::now() + LATE_WITHIN;
     let died_lately = std::fs::metadata(path)
         .and_then(|about| about.modified())

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use reports::event::AgentEvidence;
+
 use super::Exit;
 
 /// An agent as its place sees it, asked of no API server.
@@ -18,7 +20,9 @@ pub struct Agent {
     pub ended: Option<Exit>,
     /// What the kernel holds it to, bytes; `None` is no limit.
     pub memory_limit_bytes: Option<u64>,
-    /// Its high-water mark, bytes; `None` where the kernel does not tell.
+    /// Whether it is a machine of its own, so that its peak is the most that was seen in use of the whole machine.
+    pub machine: bool,
+    /// The high-water mark of its cgroup or machine, bytes; `None` where nobody tells.
     pub peak_bytes: Option<u64>,
     /// Its processes that were killed for exceeding the limit; `None` where nobody counted.
     pub oom_kills: Option<u64>,
@@ -34,6 +38,19 @@ pub enum Link {
 }
 
 impl Agent {
+    /// What the cell's evidence says of it.
+    #[must_use]
+    pub fn evidence(&self) -> AgentEvidence {
+        AgentEvidence {
+            name: self.name.clone(),
+            machine: self.machine,
+            memory_limit_bytes: self.memory_limit_bytes,
+            peak_bytes: self.peak_bytes,
+            oom_kills: self.oom_kills,
+            lost: self.lost(),
+        }
+    }
+
     /// Its end in words, with where to look; `None` while it runs.
     #[must_use]
     pub fn lost(&self) -> Option<String> {
@@ -66,6 +83,7 @@ mod tests {
             log: "/logs/agent-1.log".into(),
             ended: None,
             memory_limit_bytes: None,
+            machine: false,
             peak_bytes: None,
             oom_kills: Some(0),
         };

@@ -176,7 +176,11 @@ pub async fn all_gone(docker: &Docker, resources: &[Resource]) -> Result<()> {
             Resource::Process {
                 pid, start_ticks, ..
             } => harness::scope::start_ticks(*pid) == Some(*start_ticks),
-            Resource::Sysctl { path, before } => std::fs::read_to_string(path)?.trim() != before,
+            // What somebody else sets is not of this run.
+            Resource::Sysctl { path, before, set } => {
+                let now = std::fs::read_to_string(path)?;
+                now.trim() != before && set.as_deref() == Some(now.trim())
+            }
             other => bail!("{} was not made in an engine", other.describe()),
         };
         ensure!(!there, "{} is still there", resource.describe());

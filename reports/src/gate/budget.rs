@@ -1,6 +1,6 @@
 //! The budget's gate: was it enforced as asked, did the peak stay within it, did anything die of it?
 
-use super::{Gate, Verdict, verdict};
+use super::{Gate, Verdict, agents, verdict};
 use crate::event::BudgetEvidence;
 use crate::figures::{Peak, PeakSource};
 use crate::format;
@@ -45,6 +45,12 @@ impl Gate for Budget {
             }
         }
         say("budget in force".into(), in_force(cell, evidence));
+        if let (Some(limit), Some(evidence)) = (budget.memory_bytes, evidence) {
+            for agent in &evidence.agents {
+                let (what, found) = agents::within(agent, limit);
+                say(what, found);
+            }
+        }
         if evidence.is_some_and(|e| e.enforced && !e.machine) {
             say("stayed in its cgroup".into(), stayed(evidence));
         }
@@ -174,7 +180,9 @@ fn in_force(cell: &CellRecord, evidence: Option<&BudgetEvidence>) -> (Outcome, S
     };
     let memory = match (asked.memory_bytes, evidence.memory_limit_bytes) {
         (None, _) => "unlimited memory".to_owned(),
-        (Some(asked), Some(read)) if read <= asked && asked - read < missing(asked, evidence) => {
+        (Some(asked), Some(read))
+            if read <= asked && asked - read < missing(asked, evidence.machine) =>
+        {
             format!("{} memory", format::bytes(read as f64))
         }
         (Some(asked), read) => {
@@ -205,12 +213,8 @@ fn in_force(cell: &CellRecord, evidence: Option<&BudgetEvidence>) -> (Outcome, S
 
 /// By how much less than was asked for may be read back. What a machine's kernel took at boot is not in its `MemTotal`:
 /// 33 MiB of 512 on arm64, and a larger share of a smaller machine.
-fn missing(asked: u64, evidence: &BudgetEvidence) -> u64 {
-    if evidence.machine {
-        asked / 4
-    } else {
-        PAGE_ROUNDING
-    }
+pub(super) fn missing(asked: u64, machine: bool) -> u64 {
+    if machine { asked / 4 } else { PAGE_ROUNDING }
 }
 
 fn stayed(evidence: Option<&BudgetEvidence>) -> (Outcome, String) {

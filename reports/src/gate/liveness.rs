@@ -1,6 +1,6 @@
 //! The liveness gate: did the server stay up, and did it still answer after the hold period?
 
-use super::{Gate, Verdict, verdict};
+use super::{Gate, Verdict, agents, verdict};
 use crate::event::BudgetEvidence;
 use crate::format;
 use crate::outcome::Outcome::{Errored, Failed, Passed, Skipped};
@@ -54,6 +54,11 @@ impl Gate for Liveness {
             Some(false) => (Failed, format!("it did not answer at the end of {hold}")),
             None => (Skipped, "there was no hold period".to_owned()),
         };
-        vec![ends, verdict(self, what, outcome, because)]
+        let mut verdicts = vec![ends, verdict(self, what, outcome, because)];
+        verdicts.extend(evidence.agents.iter().map(|agent| {
+            let (what, (outcome, because)) = agents::lived(agent);
+            verdict(self, what, outcome, because)
+        }));
+        verdicts
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::Outcome;
 use crate::record::{CellRecord, RunRecord};
 
+mod agents;
 pub mod budget;
 pub mod checks;
 pub mod completeness;

@@ -53,32 +53,62 @@ fn verdicts(cell: &CellRecord) -> String {
     out
 }
 
+fn size(bytes: Option<u64>) -> String {
+    bytes.map_or(NONE.into(), |b| format::bytes(b as f64))
+}
+
+/// A limit, with what it is where no cgroup has it.
+fn of_kernel(evidence: &BudgetEvidence, limit: String) -> String {
+    if evidence.machine && limit != NONE {
+        format!("{limit}, all that the machine's kernel has")
+    } else {
+        limit
+    }
+}
+
+/// The evidence's peak, with what it is where it is not the kernel's own mark of a cgroup.
+fn peak(evidence: &BudgetEvidence) -> String {
+    let bytes = size(evidence.peak_bytes);
+    if evidence.peak_bytes.is_none() || evidence.of_a_cgroup() {
+        bytes
+    } else if evidence.machine {
+        format!("{bytes}, sampled, of the whole machine")
+    } else {
+        format!("{bytes}, resident sets of the last processes, added up")
+    }
+}
+
 fn kernel(cells: &[(&CellRecord, &BudgetEvidence)]) -> Table {
     type Line = (&'static str, fn(&BudgetEvidence) -> String);
-    fn size(bytes: Option<u64>) -> String {
-        bytes.map_or(NONE.into(), |b| format::bytes(b as f64))
-    }
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     let lines: &[Line] = &[
         ("enforced", |e| {
             match (e.enforced, &e.not_enforced_because) {
+                (true, _) if e.machine => "by the machine's size".into(),
                 (true, _) => "by a cgroup".into(),
                 (false, Some(why)) => format!("observed only: {why}"),
                 (false, None) => "observed only".into(),
             }
         }),
-        ("memory limit read back", |e| size(e.memory_limit_bytes)),
-        ("CPU limit read back", |e| {
-            e.cpu_limit_milli
-                .map_or(NONE.into(), |c| format!("{c} mCPU"))
+        ("memory limit read back", |e| {
+            of_kernel(e, size(e.memory_limit_bytes))
         }),
-        ("kernel peak", |e| size(e.peak_bytes)),
+        ("CPU limit read back", |e| {
+            let cpu = e.cpu_limit_milli;
+            of_kernel(e, cpu.map_or(NONE.into(), |c| format!("{c} mCPU")))
+        }),
+        ("peak", peak),
         ("OOM kills", |e| {
             e.oom_kills
                 .map_or("not counted".into(), |kills| kills.to_string())
         }),
         ("times the limit was hit", |e| {
-            format::number(e.limit_hits as f64)
+            // What a machine lacks, its kernel reclaims: there is no limit to count hits of.
+            if e.of_a_cgroup() {
+                format::number(e.limit_hits as f64)
+            } else {
+                NONE.into()
+            }
         }),
         ("throttled share of periods", |e| {
             e.throttled_share.map_or(NONE.into(), format::percent)
@@ -97,7 +127,13 @@ fn kernel(cells: &[(&CellRecord, &BudgetEvidence)]) -> Table {
         })
         .collect();
     let mut stayed = vec!["in its cgroup when last seen".to_owned()];
-    stayed.extend(cells.iter().map(|(_, e)| yes(e.stayed_in_cgroup)));
+    stayed.extend(cells.iter().map(|(_, e)| {
+        if e.of_a_cgroup() {
+            yes(e.stayed_in_cgroup)
+        } else {
+            "it has none of its own".into()
+        }
+    }));
     rows.push(stayed);
     let mut serving = vec!["serving after the hold period".to_owned()];
     serving.extend(

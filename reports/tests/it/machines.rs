@@ -105,3 +105,23 @@ fn what_processes_tell_of_themselves_is_no_peak_of_a_cgroup() {
     let peak = cell.peak().expect("a peak");
     assert_eq!((peak.source, peak.bytes), (SampledRss, 2e8));
 }
+
+#[test]
+fn the_table_of_a_machine_speaks_of_no_cgroup() {
+    let run = machine(|e| e.peak_bytes = Some(300 << 20));
+    let reports = reports::REPORTS.iter();
+    let html = reports.filter(|report| report.name() == "html");
+    let files: Vec<_> = html
+        .flat_map(|report| report.render(&run).unwrap())
+        .collect();
+    let text = String::from_utf8_lossy(&files[0].bytes).into_owned();
+    for words in [
+        "by the machine&#39;s size",
+        "all that the machine&#39;s kernel has",
+        "sampled, of the whole machine",
+        "it has none of its own",
+    ] {
+        let plain = words.replace("&#39;", "'");
+        assert!(text.contains(words) || text.contains(&plain), "{words}");
+    }
+}

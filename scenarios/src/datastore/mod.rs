@@ -2,6 +2,7 @@
 
 mod common;
 mod compaction;
+mod faults;
 mod large_values;
 mod lease_churn;
 mod mixed_soak;
@@ -23,4 +24,11 @@ pub const SCENARIOS: &[&dyn Scenario] = &[
     &compaction::Compaction,
     &mixed_soak::MixedSoak,
     &restart::Restart,
+    &faults::KILL,
+    &faults::FREEZE,
+    &faults::OUT_OF_MEMORY,
+    &faults::DISK_FULL,
+    &faults::READ_ONLY,
+    &faults::KILLED_COMPACTING,
+    &faults::SlowSync,
 ];

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use futures::future::{BoxFuture, FutureExt};
-use harness::distribution::Surface;
-use harness::scenario::{Scenario, ScenarioContext};
+use harness::api::Request;
+use harness::distribution::{Datastore, Surface};
+use harness::scenario::{Access, Scenario, ScenarioContext};
 use harness::target::{Faults, Start};
 use reports::history::{Key, Level, MarkKind, Revision};
 use reports::metric::Unit;
@@ -28,9 +29,11 @@ const VALUE_BYTES: usize = 256;
 /// The lease, in seconds: the server is killed well before it runs out. etcd grants at least one and a half times its
 /// election timeout, and K3s sets that to 5 s.
 const TTL_SECONDS: i64 = 5;
-/// How late a leased key may go; and how long the server may take to answer again. Stretched for servers that run
-/// slower.
+/// How late a leased key may go, counted from when the server was back: a new leader of etcd lets each lease live for
+/// its whole time and an election timeout longer, 5 s in K3s. And how long the server may take to answer again.
+/// Stretched for servers that run slower.
 const SLACK: Duration = Duration::from_secs(5);
+const SLACK_OF_ETCD: Duration = Duration::from_secs(15);
 const BACK_WITHIN: Duration = Duration::from_secs(120);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
@@ -146,7 +149,11 @@ async fn at_datastore(
         format!("{lost} of {} writes are not", last.len()),
     );
     let leased = LEASED.filter(|key| listed.contains_key(key)).count() as u64;
-    let left = await_end(bench, recovered + ttl + SLACK * cx.patience).await?;
+    let slack = match cx.datastore {
+        Datastore::Sqlite | Datastore::SqliteFull => SLACK,
+        Datastore::Etcd | Datastore::Unknown => SLACK_OF_ETCD,
+    };
+    let left = await_end(bench, recovered + ttl + slack * cx.patience).await?;
     cx.state(
         "leases go on: their keys go",
         left == 0,
@@ -155,6 +162,7 @@ async fn at_datastore(
         format!("{leased} keys were there when it was back, {left} stayed"),
     );
     let writes = writers.stop().await?;
+    ready(cx, BACK_WITHIN * cx.patience).await?;
     drop(phase.end());
     let of = |wanted: fn(Instant, Instant) -> bool| -> BTreeSet<Revision> {
         let those = writes.all.iter().filter(|write| wanted(write.call, down));
@@ -203,6 +211,26 @@ async fn back(bench: &Bench, within: Duration) -> anyhow::Result<Revision> {
             }
             Err(_) => tokio::time::sleep(LOOK).await,
         }
+    }
+}
+
+/// Waits until the API server before the datastore is ready as well: what comes next needs it.
+async fn ready(cx: &ScenarioContext<'_>, within: Duration) -> anyhow::Result<()> {
+    let Access::Kubernetes(api) = cx.access else {
+        return Ok(());
+    };
+    let begun = Instant::now();
+    loop {
+        let seen = match api.send(Request::get("/readyz")).await {
+            Ok(answer) if answer.status == 200 => return Ok(()),
+            Ok(answer) => answer.summary(),
+            Err(error) => error.to_string(),
+        };
+        ensure!(
+            begun.elapsed() < within,
+            "failed to see the API server ready within {within:?}; last seen: {seen}"
+        );
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -240,7 +240,11 @@ fn record_memory(cx: &ScenarioContext<'_>, agent: &target::Agent) -> anyhow::Res
     );
     let node = [("node", agent.name.clone())];
     if let Some(peak) = agent.peak_bytes {
-        let source = "the kernel's high-water mark of the agent";
+        let source = if agent.machine {
+            "the greatest sampled use of the agent's whole machine, its kernel's own included"
+        } else {
+            "the kernel's high-water mark of the agent's cgroup"
+        };
         cx.measure("agent_peak", Unit::Bytes, peak as f64, &node, source);
     }
     if let Some(kills) = agent.oom_kills.filter(|kills| *kills > 0) {
@@ -278,6 +282,7 @@ mod tests {
             log: "/log".into(),
             ended: None,
             memory_limit_bytes: None,
+            machine: false,
             peak_bytes: None,
             oom_kills: Some(0),
         };

@@ -6,24 +6,16 @@ use serde_json::Value;
 
 use super::support::{Ended, Sandbox, needs_root};
 
-/// What finds a scenario and no other: its name, or words of its title where others speak of the same.
-fn filter(scenario: &str) -> &str {
-    match scenario {
-        "compaction" => "whether compaction advances",
-        "restart" => "what a server killed under writes",
-        name => name,
-    }
-}
-
 /// Runs one scenario at its quick size on the specimen's SQLite.
 #[track_caller]
 fn ran(sandbox: &Sandbox, scenario: &str, bug: Option<&str>) -> (Ended, Value) {
     let out = sandbox.out().display().to_string();
+    let filter = format!("datastore/{scenario}");
     let mut args = vec![
         "suite",
         "datastore",
         "--filter",
-        filter(scenario),
+        &filter,
         "--profile",
         "quick",
     ];

@@ -16,7 +16,8 @@ const FIRST_WITHIN: Duration = Duration::from_secs(30);
 const END: &str = "assay-end";
 
 /// Run by the device's own shell: `cat`, `sleep` and `head` are all that it needs. A cgroup of K3s's own (such as
-/// `system.slice/k3s.service`) is found once; where there is none, the whole device is what is sampled.
+/// `system.slice/k3s.service`) is found once; where there is none, the whole device is what is sampled. Its high-water
+/// mark is not read: it is that of the service's whole life, and this run's only where assay made the cgroup.
 const SCRIPT: &str = r#"
 own_cgroup() {
   for p in /proc/[0-9]*; do
@@ -38,7 +39,7 @@ time=$(own_cgroup time)
 while :; do
   cat /proc/meminfo; head -n 1 /proc/stat
   if [ -n "$dir" ]; then
-    for f in memory.current memory.usage_in_bytes memory.peak memory.max_usage_in_bytes; do
+    for f in memory.current memory.usage_in_bytes; do
       [ -r "$dir/$f" ] && echo "cgroup:$f $(cat $dir/$f)"
     done
     while read -r key value; do echo "cgroup:$key $value"; done < "$dir/memory.stat"
@@ -102,7 +103,7 @@ pub(super) async fn open(device: &str) -> Result<Remote, String> {
                     put(&slot, sample.readings());
                 }
                 // Only the first is awaited.
-                let _ = tell.try_send(());
+                let _ = tell.try_send(kind);
             } else {
                 sample.take(&line);
             }
@@ -111,7 +112,7 @@ pub(super) async fn open(device: &str) -> Result<Remote, String> {
         drop(tell);
     });
     match tokio::time::timeout(FIRST_WITHIN, first.recv()).await {
-        Ok(Some(())) => {
+        Ok(Some(of_cgroup)) => {
             if let Some(mut stderr) = child.stderr.take() {
                 // Unread, a full pipe would stop the script.
                 tokio::spawn(
@@ -123,8 +124,10 @@ pub(super) async fn open(device: &str) -> Result<Remote, String> {
                 let _ = task.await;
                 drop(child);
             });
+            let (part, what) = sampled(of_cgroup);
             Ok(Remote {
-                name: format!("ssh:{device}"),
+                name: format!("ssh-{part}:{device}"),
+                what,
                 period: PERIOD,
                 newest,
                 task: keep,
@@ -132,6 +135,21 @@ pub(super) async fn open(device: &str) -> Result<Remote, String> {
         }
         Ok(None) => Err(last_words(child).await),
         Err(_) => Err(format!("no sample came within {FIRST_WITHIN:?}")),
+    }
+}
+
+/// What is sampled, for the source's name and for the record.
+fn sampled(of_cgroup: bool) -> (&'static str, &'static str) {
+    if of_cgroup {
+        (
+            "cgroup",
+            "over ssh: the cgroup in which K3s runs on the device",
+        )
+    } else {
+        (
+            "device",
+            "over ssh: the whole device with all that runs on it, for K3s has no cgroup of its own there",
+        )
     }
 }
 
@@ -182,9 +200,6 @@ impl Sample {
             "AnonPages:" => self.device.push((Metric::Anon, value * 1024.0)),
             "Cached:" => self.device.push((Metric::File, value * 1024.0)),
             "cgroup:memory.current" | "cgroup:memory.usage_in_bytes" => self.usage = Some(value),
-            "cgroup:memory.peak" | "cgroup:memory.max_usage_in_bytes" => {
-                self.cgroup.push((Metric::Peak, value));
-            }
             "cgroup:anon" | "cgroup:total_rss" => self.cgroup.push((Metric::Anon, value)),
             "cgroup:file" | "cgroup:total_cache" => self.cgroup.push((Metric::File, value)),
             "cgroup:inactive_file" if self.inactive_file.is_none() => {
@@ -250,6 +265,9 @@ mod tests {
     fn a_cgroups_figures_are_not_mixed_with_the_devices() {
         let cgroup = [
             "cgroup:memory.current 500",
+            // Of a time before this run.
+            "cgroup:memory.peak 900",
+            "cgroup:memory.max_usage_in_bytes 900",
             "cgroup:anon 300",
             "cgroup:inactive_file 100",
             "cgroup:usage_usec 7",

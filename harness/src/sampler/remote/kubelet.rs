@@ -70,21 +70,35 @@ fn follow(api: Api, name: String, path: String, read: Read) -> Remote {
     let slot = newest.clone();
     let api = api.without_evidence();
     let task = tokio::spawn(async move {
+        let mut last = None;
         loop {
             if let Ok(answer) = api.get(&path).await
                 && answer.is_success()
             {
-                put(&slot, read(&answer.body));
+                // What was told before is no second sample.
+                let at = taken_at(&answer.body);
+                if at.is_none() || at != last {
+                    put(&slot, read(&answer.body));
+                    last = at;
+                }
             }
             tokio::time::sleep(PERIOD).await;
         }
     });
     Remote {
         name,
+        what: "the whole node with its pods and its system, as the cluster tells it",
         period: PERIOD,
         newest,
         task,
     }
+}
+
+/// When the figures were taken, by the node's clock: `NodeStats.memory.time` of a summary, `timestamp` of
+/// `NodeMetrics`. `None`: it does not tell.
+fn taken_at(body: &Value) -> Option<String> {
+    let time = body["node"]["memory"]["time"].as_str();
+    Some(time.or_else(|| body["timestamp"].as_str())?.to_owned())
 }
 
 /// The node's part of `stats/summary` (kubelet `pkg/apis/stats/v1alpha1`).
@@ -153,6 +167,11 @@ mod tests {
         );
         let metrics = json!({"usage": {"cpu": "100m", "memory": "2Ki"}});
         assert_eq!(of_metrics(&metrics), [(Metric::WorkingSet, 2048.0)]);
+        let timed = json!({"node": {"memory": {"time": "2026-01-01T00:00:00Z"}}});
+        assert_eq!(taken_at(&timed).as_deref(), Some("2026-01-01T00:00:00Z"));
+        let timed = json!({"timestamp": "t"});
+        assert_eq!(taken_at(&timed).as_deref(), Some("t"));
+        assert_eq!(taken_at(&summary), None);
         assert!(of_summary(&json!({})).is_empty() && of_metrics(&json!({})).is_empty());
         assert_eq!(quantity("12q"), None);
     }

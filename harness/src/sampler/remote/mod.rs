@@ -28,6 +28,8 @@ struct Newest {
 /// A source that is asked in the background for as long as this lives.
 pub struct Remote {
     name: String,
+    /// What is sampled, for the record.
+    what: &'static str,
     period: Duration,
     newest: Slot,
     task: JoinHandle<()>,
@@ -43,11 +45,7 @@ impl Remote {
     /// What is sampled, for the record.
     #[must_use]
     pub fn what(&self) -> &'static str {
-        if self.name.starts_with("ssh:") {
-            "over ssh: K3s's own cgroup where it has one, else the whole device"
-        } else {
-            "the whole node with its pods and its system, as the cluster tells it"
-        }
+        self.what
     }
 
     /// How often there is something new.

@@ -45,6 +45,7 @@ impl AgentMember {
             log: self.log.clone(),
             ended: self.ended.borrow().clone(),
             memory_limit_bytes: limits.memory_bytes,
+            machine: false,
             peak_bytes: counters.peak_bytes,
             oom_kills: counters.oom_kills,
         }

@@ -1,7 +1,5 @@
 //! What can be done to a native server, each with its witness.
 
-use std::io::ErrorKind;
-use std::path::Path;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -12,20 +10,18 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::cluster::{Life, NativeCluster};
 use super::launch::{instant_of, process};
-use super::protocol::{Disk, Order, Told};
-use super::{filler, memory, trace};
+use super::protocol::{Order, Told};
+use super::{memory, trace};
 use crate::cgroup::Cgroup;
-use crate::scope::{start_ticks, unescape};
+use crate::scope::start_ticks;
 use crate::target::{Exit, Faults, Start, Syncs, Witness};
 
 /// How long killed processes may take to go, or frozen ones to stop.
 const SEEN_WITHIN: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// Answers of a blocking task that a panic ended.
-const LOST: &str = "failed to work on the cell's disk: the task ended early";
 
 impl NativeCluster {
-    fn witness(from: Instant, facts: Vec<(&'static str, String)>) -> Witness {
+    pub(super) fn witness(from: Instant, facts: Vec<(&'static str, String)>) -> Witness {
         Witness {
             from,
             seen: Instant::now(),
@@ -37,7 +33,7 @@ impl NativeCluster {
         self.link.lock().await.ask(order).await
     }
 
-    async fn obeyed(&self, order: &Order) -> Result<()> {
+    pub(super) async fn obeyed(&self, order: &Order) -> Result<()> {
         match self.ask(order).await? {
             Told::Done => Ok(()),
             Told::Undone { reason } | Told::Failed { reason } => bail!("failed to {reason}"),
@@ -242,84 +238,6 @@ impl NativeCluster {
         Ok(())
     }
 
-    fn disk(&self) -> Result<&Disk> {
-        let disk = self.about.disk.as_ref();
-        disk.context("failed to work on the cell's disk: it has none of its own; only cells for faults have one")
-    }
-
-    /// Works on the cell's disk, off the runtime's threads.
-    async fn on_disk<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Path) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.disk()?;
-        let data = self.about.data_dir.clone();
-        tokio::task::spawn_blocking(move || work(&data))
-            .await
-            .context(LOST)?
-    }
-
-    async fn filled(&self, fill: bool) -> Result<Witness> {
-        let from = Instant::now();
-        self.disk()?;
-        self.life().filled |= fill;
-        let facts = self
-            .on_disk(move |data| {
-                let before = filler::free_bytes(data)?;
-                let mut facts = vec![("free before, bytes", before.to_string())];
-                if fill {
-                    filler::fill(data)?;
-                    facts.push(("a write", filler::refusal(data, ErrorKind::StorageFull)?));
-                } else {
-                    filler::release(data)?;
-                }
-                let after = filler::free_bytes(data)?;
-                facts.push(("free now, bytes", after.to_string()));
-                ensure!(
-                    fill || after > before,
-                    "failed to free the disk: {after} bytes are free"
-                );
-                Ok(facts)
-            })
-            .await?;
-        self.life().filled = fill;
-        Ok(Self::witness(from, facts))
-    }
-
-    async fn broken(&self) -> Result<Witness> {
-        let from = Instant::now();
-        let disk = self.disk()?;
-        self.life().broken = true;
-        self.obeyed(&Order::BreakDisk).await?;
-        let (keeper, at) = (self.about.keeper_pid, disk.at.clone());
-        let facts = self
-            .on_disk(move |data| {
-                let options = super_options(keeper, &at)?;
-                let words: Vec<&str> = options.split(',').collect();
-                ensure!(
-                    words.contains(&"ro") || words.contains(&"emergency_ro"),
-                    "failed to witness a read-only disk: its options are {options}"
-                );
-                let refused = filler::refusal(data, ErrorKind::ReadOnlyFilesystem)?;
-                Ok(vec![("mountinfo", options), ("a write", refused)])
-            })
-            .await?;
-        Ok(Self::witness(from, facts))
-    }
-
-    async fn mended(&self) -> Result<Witness> {
-        let from = Instant::now();
-        self.obeyed(&Order::MendDisk).await?;
-        let disk = self.disk()?;
-        let options = super_options(self.about.keeper_pid, &disk.at)?;
-        ensure!(
-            options.split(',').any(|word| word == "rw") && !options.contains("emergency_ro"),
-            "failed to mend the disk: its options are {options}"
-        );
-        self.life().broken = false;
-        Ok(Self::witness(from, vec![("mountinfo", options)]))
-    }
-
     async fn undone(&self) -> Result<()> {
         if self.life().frozen.is_some() {
             self.set_frozen(false).await?;
@@ -435,16 +353,4 @@ fn state_of(pid: i32) -> Option<char> {
         .trim_start()
         .chars()
         .next()
-}
-
-/// The file system's own options of the newest mount at a path, as a process sees it (proc(5), `mountinfo`).
-fn super_options(pid: i32, at: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/mountinfo"))
-        .context("failed to read the cell's mounts")?;
-    let options = text.lines().rev().find_map(|line| {
-        let (left, right) = line.split_once(" - ")?;
-        let point = unescape(left.split(' ').nth(4)?);
-        (point == at).then(|| right.split(' ').nth(2).map(str::to_owned))?
-    });
-    options.with_context(|| format!("failed to find the mount at {}", at.display()))
 }

@@ -10,6 +10,8 @@ use rustix::io::Errno;
 /// Beside the server's own files, on the same file system.
 const NAME: &str = ".assay-filler";
 const PROBE: &str = ".assay-probe";
+const SYNCED: &str = ".assay-synced";
+const UNSYNCED: &str = ".assay-unsynced";
 /// What is left after whole pieces were reserved is written, so that no block stays free.
 const PIECE: u64 = 1 << 20;
 const BLOCK: usize = 4096;
@@ -66,6 +68,35 @@ pub(super) fn release(data: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// The control of a disk that breaks: a file that was synced and one that was not.
+pub(super) fn plant(data: &Path) -> Result<()> {
+    let planting = "failed to plant the control of the fault";
+    let mut synced = fs_err::File::create(data.join(SYNCED)).context(planting)?;
+    synced.write_all(b"x").context(planting)?;
+    synced.sync_all().context(planting)?;
+    fs_err::File::open(data)
+        .and_then(|folder| folder.sync_all())
+        .context(planting)?;
+    fs_err::write(data.join(UNSYNCED), "x").context(planting)
+}
+
+/// What became of it: what was synced must be there, what was not must be gone.
+///
+/// # Errors
+/// When that is not so: then the fault is not what it is said to be.
+pub(super) fn harvest(data: &Path) -> Result<String> {
+    let bytes = |name: &str| std::fs::metadata(data.join(name)).map_or(0, |about| about.len());
+    let (synced, unsynced) = (bytes(SYNCED), bytes(UNSYNCED));
+    for name in [SYNCED, UNSYNCED] {
+        let _ = std::fs::remove_file(data.join(name));
+    }
+    ensure!(
+        (synced, unsynced) == (1, 0),
+        "failed to witness the fault: of a synced byte {synced} is there, and of one that was never synced {unsynced}"
+    );
+    Ok("a synced byte is there, one that was never synced is gone".to_owned())
 }
 
 /// What a small write is refused with, in the kernel's words.

@@ -12,6 +12,7 @@
 
 mod cluster;
 mod disk;
+mod disk_faults;
 mod faults;
 mod filler;
 mod holdings;

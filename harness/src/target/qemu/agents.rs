@@ -65,6 +65,7 @@ impl AgentMachine {
             log: self.log.clone(),
             ended,
             memory_limit_bytes: seen.memory_limit_bytes,
+            machine: true,
             peak_bytes: seen.peak_bytes,
             oom_kills: seen.oom_kills.max(killed.then_some(1)),
         }

@@ -156,6 +156,7 @@ pub fn evidence(peak_mib: f64) -> BudgetEvidence {
         hold_ms: 10_000.0,
         machine: false,
         thrashed: None,
+        agents: Vec::new(),
     }
 }
 

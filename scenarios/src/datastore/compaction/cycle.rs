@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use harness::distribution::Datastore;
 use harness::profile::Profile;
 use harness::scenario::ScenarioContext;
 use reports::history::{MarkKind, Revision};

@@ -10,7 +10,7 @@ mod survivors;
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt};
-use harness::distribution::{Datastore, Surface};
+use harness::distribution::Surface;
 use harness::profile::Profile;
 use harness::scenario::{Scenario, ScenarioContext};
 use reports::history::{Key, Level, Revision};
@@ -34,7 +34,7 @@ const CHURNED: std::ops::Range<Key> = 20..36;
 const ARRIVES_WITHIN: Duration = Duration::from_secs(20);
 
 /// Whether the datastore compacts when it is asked to.
-fn obeys(cx: &ScenarioContext<'_>) -> bool {
+pub fn obeys(cx: &ScenarioContext<'_>) -> bool {
     !(cx.datastore.is_sqlite() && cx.distribution.name() == "k3s")
 }
 
