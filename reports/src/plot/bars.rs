@@ -39,7 +39,7 @@ pub(super) fn wear(run: &RunRecord, width: Width) -> Vec<Plot> {
         ("written a day while idle", Show::Gigabytes, |c| {
             stores::a_day(c, Unit::Bytes, "idle")
         }),
-        ("written a day under load", Show::Gigabytes, |c| {
+        ("written a day at half the knee", Show::Gigabytes, |c| {
             stores::a_day(c, Unit::Bytes, "load")
         }),
     ];

@@ -2,19 +2,19 @@
 
 use super::compared::{Compared, Panel, panels};
 use super::{Plot, Width};
-use crate::event::Latency;
 use crate::record::RunRecord;
 use crate::repeats::Repeated;
 use crate::stats;
-use crate::stores::rungs;
+use crate::stores::{Rung, rungs};
 
 /// One panel: its figure and how it is read from a rung.
-type Figure = (&'static str, fn(f64, &Latency) -> Option<f64>);
+type Figure = (&'static str, fn(&Rung) -> Option<f64>);
 
 const FIGURES: [Figure; 3] = [
-    ("p99 of a write, ms", |_, l| l.quantile_ms(0.99)),
-    ("achieved writes/s", |_, l| l.per_second()),
-    ("errors, % of the writes", |_, l| {
+    ("p99 of a write, ms", |rung| rung.latency.quantile_ms(0.99)),
+    ("achieved writes/s", |rung| rung.achieved),
+    ("errors, % of the writes", |rung| {
+        let l = &rung.latency;
         let all = l.count.saturating_add(l.errors);
         (all > 0).then(|| l.errors as f64 / all as f64 * 100.0)
     }),
@@ -65,21 +65,21 @@ fn plot(run: &RunRecord, level: Option<&str>, width: Width) -> Option<Plot> {
 fn medians(
     cell: &Repeated<'_>,
     level: Option<&str>,
-    figure: fn(f64, &Latency) -> Option<f64>,
+    figure: fn(&Rung) -> Option<f64>,
 ) -> Vec<(f64, f64)> {
-    let all: Vec<(f64, Latency)> = cell
+    let all: Vec<Rung> = cell
         .all
         .iter()
         .flat_map(|record| rungs(record, level))
         .collect();
-    let mut rates: Vec<f64> = all.iter().map(|(rate, _)| *rate).collect();
+    let mut rates: Vec<f64> = all.iter().map(|rung| rung.rate).collect();
     rates.sort_by(f64::total_cmp);
     rates.dedup();
     rates
         .into_iter()
         .filter_map(|rate| {
-            let here = all.iter().filter(|(at, _)| *at == rate);
-            let values: Vec<f64> = here.filter_map(|(at, l)| figure(*at, l)).collect();
+            let here = all.iter().filter(|rung| rung.rate == rate);
+            let values: Vec<f64> = here.filter_map(figure).collect();
             Some((rate, stats::median(&values)?))
         })
         .collect()

@@ -90,6 +90,16 @@ fn each(cell: &Repeated<'_>, mut of: impl FnMut(&CellRecord) -> Option<f64>) -> 
 
 /// Writes a second of one client that waits for each answer.
 pub fn one_client(cell: &Repeated<'_>, level: Option<&str>) -> Values {
+    let told = cell.values(|m| {
+        m.scenario == LADDER
+            && m.name == "throughput"
+            && label(&m.labels, "clients") == Some("1")
+            && label(&m.labels, "level") == level
+    });
+    if !told.is_empty() {
+        return Ok(told);
+    }
+    // Kinds of writes that one client makes in turn add up.
     let values = each(cell, |record| {
         let rates: Vec<f64> = record
             .latencies
@@ -102,22 +112,45 @@ pub fn one_client(cell: &Repeated<'_>, level: Option<&str>) -> Values {
     or_why(values, cell, LADDER)
 }
 
-/// The rungs of an open loop in one record: the offered rate, and everything that was written at it, merged.
-pub fn rungs(record: &CellRecord, level: Option<&str>) -> Vec<(f64, Latency)> {
-    let mut rungs: Vec<(f64, Latency)> = Vec::new();
+/// A rung of an open loop.
+pub struct Rung {
+    /// The offered rate, a second.
+    pub rate: f64,
+    /// What was answered within the interval, a second.
+    pub achieved: Option<f64>,
+    /// Everything that was written at it.
+    pub latency: Latency,
+}
+
+/// The rungs of an open loop in one record, by rate.
+pub fn rungs(record: &CellRecord, level: Option<&str>) -> Vec<Rung> {
+    let mut rungs: Vec<Rung> = Vec::new();
     for l in record.latencies.iter().filter(|l| written(l, level)) {
         let Some(rate) = offered(l) else { continue };
-        match rungs.iter_mut().find(|(known, _)| *known == rate) {
-            Some((_, known)) => {
-                let interval = known.interval_ms.max(l.interval_ms);
-                known.merge(l);
+        match rungs.iter_mut().find(|known| known.rate == rate) {
+            Some(known) => {
+                let interval = known.latency.interval_ms.max(l.interval_ms);
+                known.latency.merge(l);
                 // They ran side by side, not one after the other.
-                known.interval_ms = interval;
+                known.latency.interval_ms = interval;
             }
-            None => rungs.push((rate, l.clone())),
+            None => rungs.push(Rung {
+                rate,
+                achieved: record
+                    .measurements
+                    .iter()
+                    .find(|m| {
+                        m.scenario == LADDER && m.name == "throughput" && m.labels == l.labels
+                    })
+                    .map(|m| m.value),
+                latency: l.clone(),
+            }),
         }
     }
-    rungs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    for rung in &mut rungs {
+        rung.achieved = rung.achieved.or_else(|| rung.latency.per_second());
+    }
+    rungs.sort_by(|a, b| a.rate.total_cmp(&b.rate));
     rungs
 }
 
@@ -132,9 +165,9 @@ fn knee_of(record: &CellRecord, level: Option<&str>) -> Option<f64> {
     if let Some(told) = told {
         return Some(told.value);
     }
-    let held = rungs(record, level).into_iter().filter_map(|(rate, l)| {
-        let achieved = l.per_second()?;
-        (l.errors == 0 && achieved >= rate * HELD).then_some(achieved)
+    let held = rungs(record, level).into_iter().filter_map(|rung| {
+        let achieved = rung.achieved?;
+        (rung.latency.errors == 0 && achieved >= rung.rate * HELD).then_some(achieved)
     });
     crate::stats::greatest(held)
 }
@@ -144,20 +177,26 @@ pub fn knee(cell: &Repeated<'_>, level: Option<&str>) -> Values {
     or_why(each(cell, |record| knee_of(record, level)), cell, LADDER)
 }
 
-/// p99 at half the knee: of the rung whose offered rate is nearest to it, and not a quarter away.
+/// p99 at half the knee: as held there, else of the rung whose offered rate is nearest to it, and not a quarter away.
 pub fn half_knee_p99(cell: &Repeated<'_>, level: Option<&str>) -> Values {
     let values = each(cell, |record| {
-        let half = knee_of(record, level)? / 2.0;
-        let rungs = rungs(record, level);
-        let near = rungs
+        let mut held = record
+            .latencies
             .iter()
-            .min_by(|a, b| (a.0 - half).abs().total_cmp(&(b.0 - half).abs()))?;
-        ((near.0 - half).abs() <= half / 4.0)
-            .then(|| near.1.quantile_ms(0.99))
+            .filter(|l| written(l, level) && label(&l.labels, "loop") == Some("half-knee"));
+        if let Some(held) = held.next() {
+            return held.quantile_ms(0.99);
+        }
+        let half = knee_of(record, level)? / 2.0;
+        let away = |rung: &Rung| (rung.rate - half).abs();
+        let rungs = rungs(record, level);
+        let near = rungs.iter().min_by(|a, b| away(a).total_cmp(&away(b)))?;
+        (away(near) <= half / 4.0)
+            .then(|| near.latency.quantile_ms(0.99))
             .flatten()
     });
     if values.is_empty() && cell.why_not(LADDER).is_none() {
-        return Err("no rate near half the knee was offered often enough for a p99".to_owned());
+        return Err("nothing near half the knee was offered often enough for a p99".to_owned());
     }
     or_why(values, cell, LADDER)
 }
@@ -211,19 +250,17 @@ pub fn loaded_memory(cell: &Repeated<'_>) -> Values {
     or_why(Vec::new(), cell, LADDER)
 }
 
-/// A figure a write, such as `fsyncs_per_write`: of the ladder where it has it, else of the mix; at one client where
-/// clients are told apart, for many share a flush.
+/// A figure a write, such as `fsyncs_per_write`: of the ladder where it has it, else of the mix; straight at the
+/// datastore and at one client where those are told apart, for many share a flush.
 pub fn per_write(cell: &Repeated<'_>, name: &str) -> Values {
-    let of = |scenario: Option<&str>, clients: bool| {
-        cell.values(|m| {
-            m.name == name
-                && scenario.is_none_or(|wanted| m.scenario == wanted)
-                && (!clients || label(&m.labels, "clients") == Some("1"))
-        })
-    };
     for scenario in [Some(LADDER), Some("mix"), None] {
-        for clients in [true, false] {
-            let values = of(scenario, clients);
+        for (level, clients) in [(true, true), (false, true), (false, false)] {
+            let values = cell.values(|m| {
+                m.name == name
+                    && scenario.is_none_or(|wanted| m.scenario == wanted)
+                    && (!level || label(&m.labels, "level") == Some("datastore"))
+                    && (!clients || label(&m.labels, "clients") == Some("1"))
+            });
             if !values.is_empty() {
                 return Ok(values);
             }
@@ -236,14 +273,20 @@ pub fn per_write(cell: &Repeated<'_>, name: &str) -> Values {
 
 /// Bytes or fsyncs a day: as a scenario tells it, else for bytes of an idle server by its samples.
 pub fn a_day(cell: &Repeated<'_>, unit: Unit, state: &str) -> Values {
-    let told = |m: &Measurement| {
-        let says =
-            |word: &str| words(&m.name).any(|w| w == word) || m.labels.values().any(|v| v == word);
-        m.unit == unit && m.name.contains("per_day") && says(state)
+    // Under load is at half the knee: through the API if that was measured, as a cluster writes.
+    let states: &[&str] = match state {
+        "load" => &["api-half-knee", "datastore-half-knee", "load"],
+        _ => &["idle"],
     };
-    let values = cell.values(told);
-    if !values.is_empty() {
-        return Ok(values);
+    for state in states {
+        let values = cell.values(|m| {
+            m.unit == unit
+                && m.name.ends_with("_per_day")
+                && label(&m.labels, "state") == Some(state)
+        });
+        if !values.is_empty() {
+            return Ok(values);
+        }
     }
     if unit != Unit::Bytes || state != "idle" {
         return Err(format!(

@@ -14,7 +14,7 @@ use crate::record::RunRecord;
 use crate::repeats::{self, Repeated};
 use crate::tables::{NONE, Table};
 
-pub use answers::{FAULTS, LADDER, a_day, is_rung, per_write, recovery, rungs};
+pub use answers::{FAULTS, LADDER, Rung, a_day, is_rung, per_write, recovery, rungs};
 pub use questions::{Question, Show};
 
 /// The datastores of one distribution under one budget, beside each other.
@@ -53,11 +53,29 @@ pub enum Answer {
     Missing(usize),
 }
 
+/// What the id of a cell ends with on which faults are injected and nothing else is done.
+const FOR_FAULTS: &str = "-faults";
+
+/// The cells, each with the records of the one that was made for its faults: to whoever chooses they are one thing.
+fn with_faults(cells: Vec<Repeated<'_>>) -> Vec<Repeated<'_>> {
+    let (faults, mut cells): (Vec<_>, Vec<_>) = cells
+        .into_iter()
+        .partition(|cell| cell.id.ends_with(FOR_FAULTS));
+    for fault in faults {
+        let of = fault.id.strip_suffix(FOR_FAULTS);
+        match cells.iter_mut().find(|cell| Some(cell.id) == of) {
+            Some(cell) => cell.all.extend(fault.all),
+            None => cells.push(fault),
+        }
+    }
+    cells
+}
+
 /// Cells with their repeats that differ in nothing but the datastore, in order of appearance.
 #[must_use]
 pub fn groups(run: &RunRecord) -> Vec<Vec<Repeated<'_>>> {
     let mut groups: Vec<Vec<Repeated<'_>>> = Vec::new();
-    for cell in repeats::cells(run) {
+    for cell in with_faults(repeats::cells(run)) {
         let spec = &cell.first().spec;
         let alike = |other: &Repeated<'_>| {
             let other = &other.first().spec;

@@ -170,7 +170,7 @@ pub fn all<'a>(group: &[Repeated<'_>]) -> Vec<Question<'a>> {
     );
     ask(
         PAY,
-        "written a day under load".into(),
+        "written a day at half the knee".into(),
         Show::Gigabytes,
         Good::Less,
         Box::new(|c| answers::a_day(c, Unit::Bytes, "load")),

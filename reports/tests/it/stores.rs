@@ -61,7 +61,7 @@ fn a_gap_says_why() {
         "fault_oom was not run"
     );
     assert_eq!(
-        reason("written a day under load", 0),
+        reason("written a day at half the knee", 0),
         "no scenario recorded it under load"
     );
 }
@@ -92,6 +92,32 @@ fn disks_that_are_not_alike_are_not_compared() {
             .reasons
             .iter()
             .any(|r| r.contains("their disks differ more than twofold"))
+    );
+}
+
+/// Faults have cells of their own, and are asked of the datastore all the same.
+#[test]
+fn the_cell_for_faults_belongs_to_its_datastore() {
+    let mut run = support::stores().record();
+    for store in ["sqlite", "etcd"] {
+        let id = format!("native-k3s-{store}-edge");
+        let first = run.cells.iter_mut().find(|cell| cell.id == id).unwrap();
+        let mut faults = first.clone();
+        faults.id.push_str("-faults");
+        faults
+            .measurements
+            .retain(|m| m.scenario.starts_with("fault_"));
+        first
+            .measurements
+            .retain(|m| !m.scenario.starts_with("fault_"));
+        run.cells.push(faults);
+    }
+    let bargain = only(&run);
+    assert_eq!(bargain.stores, ["sqlite", "etcd"]);
+    let lost = line(&bargain, "acknowledged writes lost by SIGKILL");
+    assert_eq!(
+        lost.answers[0].parts(lost.show),
+        ("0".to_owned(), "n=1".to_owned())
     );
 }
 
