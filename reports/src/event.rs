@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
+use crate::histories::HistoryNamed;
 use crate::metric::{Metric, Unit};
 use crate::official::OfficialList;
 use crate::outcome::Outcome;
@@ -73,6 +74,8 @@ pub enum EventKind {
     DiskProbe(DiskProbe),
     /// What a scenario states of the server.
     Statement(Statement),
+    /// A history is about to be recorded beside the journal; told before its first operation.
+    History(HistoryNamed),
     /// How the budget was enforced and what the kernel says of it.
     BudgetEvidence(BudgetEvidence),
     /// A scenario's end.

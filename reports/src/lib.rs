@@ -13,6 +13,7 @@ pub mod exit;
 pub mod figures;
 pub mod format;
 pub mod gate;
+pub mod histories;
 pub mod history;
 pub mod html;
 pub mod json;

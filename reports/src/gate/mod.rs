@@ -8,6 +8,7 @@ use crate::record::{CellRecord, RunRecord};
 pub mod budget;
 pub mod checks;
 pub mod completeness;
+pub mod history;
 pub mod liveness;
 pub mod statements;
 
@@ -38,6 +39,7 @@ pub static GATES: &[&dyn Gate] = &[
     &liveness::Liveness,
     &checks::Checks,
     &statements::Statements,
+    &history::Histories,
     &completeness::Completeness,
 ];
 

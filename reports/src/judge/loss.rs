@@ -16,6 +16,9 @@ pub(super) fn mark(case: &mut Case<'_>) {
     let faults = faults(case);
     let finals = finals(case);
     let mut undone = Vec::new();
+    for fault in &faults {
+        numbered_again(case, *fault);
+    }
     for place in case.replaced.clone() {
         let call = case.commits[place].call;
         if faults.iter().any(|fault| call <= *fault) {
@@ -53,6 +56,21 @@ pub(super) fn mark(case: &mut Case<'_>) {
     }
     for (fault, newest) in newest {
         roll_back(case, fault, newest);
+    }
+}
+
+/// Where revisions began again after a fault at one that had been given out before, what had these revisions is gone,
+/// unless somebody saw it later.
+fn numbered_again(case: &mut Case<'_>, fault: Nanos) {
+    let later = case.commits.iter();
+    let later = later.filter(|commit| commit.writer.is_some() && commit.call >= fault);
+    let Some(lowest) = later.map(|commit| commit.revision).min() else {
+        return;
+    };
+    for commit in &mut case.commits {
+        if commit.known <= fault && commit.revision >= lowest && commit.seen < fault {
+            commit.fate = Fate::Lost;
+        }
     }
 }
 
@@ -164,7 +182,7 @@ struct Final<'a> {
 fn finals<'a>(case: &Case<'a>) -> Vec<Final<'a>> {
     let listings = case.history.listings.iter().enumerate();
     listings
-        .filter(|(_, list)| list.is_final)
+        .filter(|(_, list)| case.is_final(list))
         .map(|(index, list)| {
             let shown = list.items.iter().map(|(key, version)| {
                 let standing = case.standing(&Claim {

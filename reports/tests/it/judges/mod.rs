@@ -2,7 +2,7 @@
 //! by no other.
 
 mod agreement;
-mod model;
+pub mod model;
 mod mutations;
 mod rng;
 mod table;
