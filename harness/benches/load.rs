@@ -60,13 +60,13 @@ fn serve(socket: &Path) {
     });
 }
 
-fn load_of(runtime: &tokio::runtime::Runtime, store: &Store, clients: u32) -> Load {
+fn load_of(runtime: &tokio::runtime::Runtime, store: &Store, pace: Pace, seconds: f64) -> Load {
     let workload = Workload {
         mix: Mix::UPDATES,
-        keys: clients,
-        pace: Pace::Closed { clients },
-        seconds: 0.5,
-        warm_up: 0.1,
+        keys: 1024,
+        pace,
+        seconds,
+        warm_up: seconds / 5.0,
         ..Workload::default()
     };
     let never = Cancel::pair().1;
@@ -94,7 +94,7 @@ fn generator(c: &mut Criterion) {
         let mut cpu = Vec::new();
         group.bench_function(format!("{clients} clients"), |b| {
             b.iter_custom(|operations| {
-                let load = load_of(&runtime, &store, clients);
+                let load = load_of(&runtime, &store, Pace::Closed { clients }, 0.5);
                 let done = load.answered_within as f64;
                 cpu.push(load.generator_cpu.as_secs_f64() * 1e6 / done);
                 load.interval.mul_f64(operations as f64 / done)
@@ -105,6 +105,41 @@ fn generator(c: &mut Criterion) {
         println!("{clients} clients: {median:.1} us of the generator's CPU for each operation");
     }
     group.finish();
+}
+
+/// Not a benchmark of assay but one beside another generator's: against the datastore that `ASSAY_BENCH_DATASTORE` names,
+/// updates of 1 KiB by so many clients, and an open loop at half of what the most of them achieved.
+fn datastore(_: &mut Criterion) {
+    let Ok(url) = std::env::var("ASSAY_BENCH_DATASTORE") else {
+        return;
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let access = DatastoreAccess::plain(url);
+    let store = runtime
+        .block_on(Store::at(access, "/registry/assay/bench/"))
+        .unwrap();
+    let told = |what: &str, load: &Load| {
+        let latency = load.latency();
+        println!(
+            "{what}: {:.0} operations/s of {:.0}, p50 {:.2} ms, p99 {:.2} ms, {:.1} us of CPU for each, {} errors, {} unsent",
+            load.achieved(),
+            load.offered.unwrap_or(f64::NAN),
+            latency.value_at_quantile(0.5) as f64 / 1e3,
+            latency.value_at_quantile(0.99) as f64 / 1e3,
+            load.own_cpu.as_secs_f64() * 1e6 / load.answered_within as f64,
+            load.errors(),
+            load.unsent,
+        );
+    };
+    let mut best = 0.0_f64;
+    for clients in [1, 16, 64, 256] {
+        let load = load_of(&runtime, &store, Pace::Closed { clients }, 5.0);
+        best = best.max(load.achieved());
+        told(&format!("{clients} clients"), &load);
+    }
+    let per_second = (best / 2.0).round();
+    let load = load_of(&runtime, &store, Pace::Open { per_second }, 5.0);
+    told("open loop at half of the best", &load);
 }
 
 fn recorder(c: &mut Criterion) {
@@ -138,5 +173,5 @@ fn recorder(c: &mut Criterion) {
     recorder.close().unwrap();
 }
 
-criterion_group!(benches, generator, recorder);
+criterion_group!(benches, datastore, generator, recorder);
 criterion_main!(benches);

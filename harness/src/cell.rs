@@ -47,6 +47,9 @@ pub struct Cell {
     pub agents: u8,
     /// What it may use.
     pub budget: Budget,
+    /// The size of a disk of its own for the server's data, bytes; `None`: they lie in the work folder. Only for cells
+    /// in which faults are injected: it costs a file system and a loop device.
+    pub disk: Option<u64>,
     /// Resolved binaries by the name under which [`Distribution::artifacts`] asks for them.
     pub binaries: BTreeMap<&'static str, PathBuf>,
     /// A short private folder on a real disk; made and removed by the target.

@@ -17,11 +17,14 @@ use crate::probe;
 use crate::runner::RunSettings;
 use crate::scenario::{Access, Phase, Scenario, ScenarioContext, Tap};
 use crate::suite::{self, Selection};
-use crate::target::{Cluster, Exit};
+use crate::target::{Cluster, Exit, NOT_HERE};
 use crate::watchdog::{self, Silence};
 
 /// No scenario may take longer.
 const SCENARIO_DEADLINE: Duration = Duration::from_secs(600);
+
+/// Between two looks at a server that comes back.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// How driving ended.
 pub enum Driven {
@@ -71,16 +74,25 @@ pub async fn drive(
                 tap,
                 cancel,
             };
-            let outcome = run_checks(&cx, selection).await;
-            note(outcome, Some("see the checks".into()));
+            if !planned.faults {
+                let outcome = run_checks(&cx, selection).await;
+                note(outcome, Some("see the checks".into()));
+            }
             if selection.suite == probe::disk::BEFORE && !selection.scenarios.is_empty() {
                 probe::disk::record(cluster, sink).await;
             }
-            for scenario in &selection.scenarios {
+            let elsewhere = |scenario: &dyn Scenario| {
+                // Where there are faults, there are cells for them.
+                settings.target.has_faults() && scenario.injects_faults() != planned.faults
+            };
+            for scenario in selection.scenarios.iter().filter(|s| !elsewhere(**s)) {
                 let (outcome, reason) = run_scenario(&cx, selection.suite, *scenario).await;
                 // A skipped scenario has its own line; it does not make the cell a skipped one.
                 if outcome != Outcome::Skipped {
                     note(outcome, reason);
+                }
+                if cluster.is_disturbed() {
+                    undo(&cx).await;
                 }
             }
         }
@@ -91,6 +103,32 @@ pub async fn drive(
         exit = cluster.ended() => Driven::Died(exit),
         how = watchdog::silence(access, settings.target.patience(), cluster) => Driven::Silent(how),
         () = cancel.cancelled() => Driven::Interrupted,
+    }
+}
+
+/// Brings a server back that a scenario left disturbed, so that the next one meets a sound one. Where that fails, the
+/// server's end is told, which ends the cell.
+async fn undo(scene: &Scene<'_>) {
+    let Ok(faults) = scene.cluster.faults() else {
+        return;
+    };
+    if let Err(error) = faults.undo().await {
+        scene
+            .sink
+            .warn(format!("the fault could not be undone: {error:#}"));
+        faults.excuse(false);
+        return;
+    }
+    let end = tokio::time::Instant::now() + scene.settings.ready_within;
+    while let Err(error) = still_serving(scene.access).await {
+        if tokio::time::Instant::now() >= end {
+            let words = crate::text::tame(&format!("{error:#}"));
+            scene.sink.warn(format!(
+                "the server did not serve again after a fault: {words}"
+            ));
+            return;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
@@ -190,7 +228,10 @@ async fn run_scenario(
     };
     let unsampled = scene.cluster.unsampled().filter(|_| scenario.samples());
     let alone = scenario.needs_agents() && scene.cluster.agents().is_empty();
-    let (outcome, reason) = if alone {
+    let harm = scenario.injects_faults() && scene.cluster.faults().is_err();
+    let (outcome, reason) = if harm {
+        (Outcome::Skipped, Some(NOT_HERE.to_owned()))
+    } else if alone {
         let why = "the cell has no agent; give --target docker --shape node --agents 1";
         (Outcome::Skipped, Some(why.to_owned()))
     } else if let Some(why) = unsampled {

@@ -8,6 +8,13 @@ use reports::budget::Budget;
 use crate::cell::Shape;
 use crate::distribution::{Datastore, Distribution};
 
+/// What the id of a cell for faults ends with.
+pub const FAULTS: &str = "-faults";
+
+/// The size of the disk of a cell for faults. K3s v1.21 unpacks 200 MiB, and etcd reserves 64 MiB at a time for its log:
+/// that and what scenarios write must fit.
+pub const FAULTS_DISK: u64 = 1 << 30;
+
 /// A cell that will run.
 #[derive(Clone)]
 pub struct PlannedCell {
@@ -27,6 +34,8 @@ pub struct PlannedCell {
     pub agents: u8,
     /// What it may use.
     pub budget: Budget,
+    /// Whether it is for the scenarios that inject faults, and for no other.
+    pub faults: bool,
     /// Why it cannot run; then it is skipped with this reason.
     pub skip: Option<String>,
 }
@@ -45,6 +54,8 @@ pub struct Common<'a> {
     pub agents: u8,
     /// What they may use.
     pub budget: &'a Budget,
+    /// Whether they are for faults.
+    pub faults: bool,
 }
 
 impl Common<'_> {
@@ -64,6 +75,9 @@ impl Common<'_> {
             let plain = shown.get(name) == Some(value) && value.len() <= LONGEST_VALUE;
             let value = if plain { slug(value) } else { digest(value) };
             id.push_str(&format!("-{}{value}", slug(name)));
+        }
+        if self.faults {
+            id.push_str(FAULTS);
         }
         id
     }
@@ -103,6 +117,7 @@ pub fn cells(
                 env: common.env.to_vec(),
                 agents: common.agents,
                 budget: common.budget.clone(),
+                faults: common.faults,
                 skip,
             }
         })
@@ -175,6 +190,7 @@ mod tests {
             env: &[],
             agents: 0,
             budget: &budget,
+            faults: false,
         };
         let planned = cells(&common, &both, &binaries, &missing);
         assert_eq!(planned[0].id, "native-reference-sqlite-768Mi-1.5");
@@ -196,6 +212,14 @@ mod tests {
             other.id(Datastore::Etcd),
             "native-reference-etcd-node-768Mi-1.5-GOGC40"
         );
+        let harmed = Common {
+            faults: true,
+            ..common
+        };
+        assert_eq!(
+            harmed.id(Datastore::Etcd),
+            "native-reference-etcd-768Mi-1.5-faults"
+        );
         let joined = Common { agents: 2, ..other };
         assert_eq!(
             joined.id(Datastore::Etcd),
@@ -214,6 +238,7 @@ mod tests {
         let cell = |id: &str| PlannedCell {
             id: id.to_owned(),
             repeat: 0,
+            faults: false,
             distribution: &Reference,
             datastore: Datastore::Sqlite,
             shape: Shape::ControlPlane,

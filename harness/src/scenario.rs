@@ -33,6 +33,11 @@ pub trait Scenario: Sync {
     fn needs_agents(&self) -> bool {
         false
     }
+    /// Whether it does harm to the server. It then runs in a cell of its own kind ([`crate::plan::FAULTS`]), whose server
+    /// lies on a small disk, so that what others measure is not touched.
+    fn injects_faults(&self) -> bool {
+        false
+    }
     /// On how many fresh servers it runs in a profile: one, unless its figures are what people compare. Such headline
     /// scenarios say [`Profile::headline_repeats`].
     fn repeats(&self, _profile: Profile) -> u32 {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Parser;
-use fixtures::etcd::shim::Bug;
+use fixtures::etcd::shim::{Bug, Synchronous};
 use fixtures::reference::{DatastoreChoice, Options};
 
 #[derive(Debug, Parser)]
@@ -30,6 +30,9 @@ struct Args {
     etcd_binary: Option<PathBuf>,
     #[arg(long)]
     etcd_metrics: Option<String>,
+    /// Have SQLite wait for the disk at each commit.
+    #[arg(long, conflicts_with = "etcd_binary")]
+    synchronous_full: bool,
     /// Have this known bug; only in SQLite's shim.
     #[arg(long, value_enum, conflicts_with = "etcd_binary")]
     bug: Option<Bug>,
@@ -56,7 +59,15 @@ pub fn entry(args: &[OsString]) -> Option<ExitCode> {
 
 fn run(args: Args) -> anyhow::Result<()> {
     let (datastore, etcd) = match &args.etcd_binary {
-        None => (DatastoreChoice::Sqlite { bug: args.bug }, None),
+        None => {
+            let synchronous = if args.synchronous_full {
+                Synchronous::Full
+            } else {
+                Synchronous::Normal
+            };
+            let bug = args.bug;
+            (DatastoreChoice::Sqlite { synchronous, bug }, None)
+        }
         Some(binary) => {
             let (child, endpoint) = start_etcd(binary, &args)?;
             (

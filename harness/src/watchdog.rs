@@ -55,6 +55,11 @@ pub async fn silence(access: &Access, patience: u32, cluster: &dyn Cluster) -> S
     let mut heard = Instant::now();
     loop {
         tokio::time::sleep(PAUSE).await;
+        if cluster.is_disturbed() {
+            // It is silent because a scenario wants it so.
+            heard = Instant::now();
+            continue;
+        }
         let seen = match tokio::time::timeout(look, still_serving(access)).await {
             Ok(Ok(())) => {
                 heard = Instant::now();

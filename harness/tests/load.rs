@@ -23,6 +23,7 @@ async fn scene() -> Scene {
         database: folder.path().join("state.db"),
         synchronous: Synchronous::Normal,
         listen: Listen::Unix(socket.clone()),
+        bug: None,
     })
     .await
     .unwrap();

@@ -39,6 +39,14 @@ pub fn summary(run: &RunRecord, colour: bool) -> String {
         );
     }
     cells(&mut out, run, &ink);
+    for bargain in crate::stores::bargains(run) {
+        let _ = writeln!(out, "{}", text::line(&bargain.title));
+        out.push_str(&columns(&bargain.table(), 1));
+        for line in bargain.footnotes() {
+            let _ = writeln!(out, "{}", text::line(&line));
+        }
+        out.push('\n');
+    }
     for cell in &run.cells {
         official(&mut out, cell);
     }

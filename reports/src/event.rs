@@ -310,7 +310,8 @@ pub struct BudgetEvidence {
     /// The limit as read back from the kernel, thousandths of a CPU; of a machine, what its own kernel tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_limit_milli: Option<u64>,
-    /// The kernel's high-water mark, bytes.
+    /// The kernel's high-water mark of the cgroup, bytes; of a machine, the most that was seen in use; with neither, the
+    /// high-water marks of the resident sets of the processes that are still there, added up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<u64>,
     /// OOM kills in the cgroup, or in the whole machine; `None`: nobody counted.
@@ -344,6 +345,13 @@ impl BudgetEvidence {
     #[must_use]
     pub fn never_served(&self) -> bool {
         self.hold_ms == 0.0 && self.serving_after_hold.is_none()
+    }
+
+    /// Whether its figures are those of a cgroup in which the server was: without one, a peak is the sum of what each
+    /// process tells of itself.
+    #[must_use]
+    pub fn of_a_cgroup(&self) -> bool {
+        !self.machine && (self.enforced || self.stayed_in_cgroup)
     }
 
     /// The worst of two pieces of evidence on one cell, each field for itself: enforced only if both were,

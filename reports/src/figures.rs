@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::CheckFinding;
+use crate::event::{BudgetEvidence, CheckFinding};
 use crate::format;
 use crate::metric::{Metric, Unit};
 use crate::outcome::Outcome;
@@ -27,6 +27,9 @@ pub enum PeakSource {
     SampledMachine,
     /// The greatest sampled usage of the cgroup: spikes between samples are missed.
     SampledUsage,
+    /// The kernel's high-water marks of the resident sets of the processes that were left at the end, added up: those
+    /// that ended before are missing, pages that several share count for each, and so do peaks at different moments.
+    ResidentPeaks,
     /// The greatest sampled resident sets, added over processes: page cache and kernel memory are not in it.
     SampledRss,
 }
@@ -39,6 +42,7 @@ impl PeakSource {
             Self::Kernel => "kernel peak",
             Self::SampledMachine => "greatest sampled use of the whole machine",
             Self::SampledUsage => "greatest sampled usage",
+            Self::ResidentPeaks => "peaks of the resident sets of the last processes, added up,",
             Self::SampledRss => "greatest sampled RSS of the processes",
         }
     }
@@ -47,34 +51,50 @@ impl PeakSource {
 /// The name prefix of the sampler that reads the instrument itself.
 pub const OBSERVER: &str = "observer";
 
+/// The name prefix of samples of one process.
+const PROCESS: &str = "process:";
+
 impl CellRecord {
     /// The peak from the best source there is; `None` without any data.
     #[must_use]
     pub fn peak(&self) -> Option<Peak> {
         let evidence = self.budget.as_ref().and_then(|b| b.peak_bytes);
-        let kernel = stats::greatest(
-            evidence
-                .map(|bytes| bytes as f64)
-                .into_iter()
-                .chain(self.greatest(Metric::Peak)),
-        );
+        // A cell that died left no evidence; its samples are of its own cgroup.
+        let of_a_cgroup = self.budget.as_ref().is_none_or(BudgetEvidence::of_a_cgroup);
+        let marks = evidence.map(|bytes| bytes as f64).into_iter();
+        let kernel = stats::greatest(marks.chain(self.greatest(Metric::Peak)));
         let found = |bytes, source| Some(Peak { bytes, source });
         if self.budget.as_ref().is_some_and(|b| b.machine) {
             return found(evidence? as f64, PeakSource::SampledMachine);
         }
-        if let Some(bytes) = kernel.filter(|b| *b > 0.0) {
+        if let Some(bytes) = kernel.filter(|b| of_a_cgroup && *b > 0.0) {
             return found(bytes, PeakSource::Kernel);
+        }
+        let rss = self.sampled_rss();
+        let marks = evidence.map(|bytes| bytes as f64);
+        // Processes that have ended are in the samples alone.
+        if let Some(marks) = marks.filter(|marks| *marks > 0.0 && *marks >= rss) {
+            return found(marks, PeakSource::ResidentPeaks);
         }
         if let Some(bytes) = self.greatest(Metric::Usage).filter(|b| *b > 0.0) {
             return found(bytes, PeakSource::SampledUsage);
         }
-        let rss: f64 = self
-            .own_series(Metric::Rss)
-            .filter_map(|s| stats::greatest(s.points.iter().map(|p| p.1)))
-            .sum();
         (rss > 0.0)
             .then_some(rss)
             .and_then(|bytes| found(bytes, PeakSource::SampledRss))
+    }
+
+    /// The greatest sampled resident sets of the whole tree of processes, else of each process, added up; bytes.
+    fn sampled_rss(&self) -> f64 {
+        let sum = |single: bool| -> f64 {
+            self.own_series(Metric::Rss)
+                .filter(|s| s.source.starts_with(PROCESS) == single)
+                .filter_map(|s| stats::greatest(s.points.iter().map(|p| p.1)))
+                .sum()
+        };
+        Some(sum(false))
+            .filter(|tree| *tree > 0.0)
+            .unwrap_or_else(|| sum(true))
     }
 
     /// The greatest sampled value of a metric of the system under test.
@@ -91,6 +111,14 @@ impl CellRecord {
         self.series
             .iter()
             .filter(move |s| s.metric == metric && !s.source.starts_with(OBSERVER))
+    }
+
+    /// The best source of a metric: the own series with the most points, a cgroup's before a process's.
+    #[must_use]
+    pub fn best_series(&self, metric: Metric) -> Option<&crate::record::Series> {
+        self.own_series(metric)
+            .max_by_key(|s| (!s.source.starts_with("process"), s.points.len()))
+            .filter(|s| !s.points.is_empty())
     }
 
     /// OOM kills from the evidence and from the samples, whichever knows of more: a cell that died never

@@ -32,6 +32,7 @@ pub mod record;
 pub mod repeats;
 pub mod statement;
 pub mod stats;
+pub mod stores;
 pub mod tables;
 pub mod text;
 

@@ -39,6 +39,21 @@ fn render(run: &RunRecord) -> String {
         let _ = writeln!(out, "> [!CAUTION]\n> {}\n", escape(&notice.text));
     }
     table(&mut out, 2, &tables::cells(run));
+    let bargains = crate::stores::bargains(run);
+    if !bargains.is_empty() {
+        out.push_str("## What you get, what you pay\n\n");
+    }
+    for bargain in &bargains {
+        table(&mut out, 3, &bargain.table());
+        list(
+            &mut out,
+            &bargain
+                .footnotes()
+                .iter()
+                .map(|line| escape(line))
+                .collect::<Vec<_>>(),
+        );
+    }
     let datastores = tables::datastores(run);
     if !datastores.is_empty() {
         out.push_str("## Datastores, side by side\n\n");

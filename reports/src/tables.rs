@@ -7,6 +7,7 @@ use crate::latency::QUANTILES;
 use crate::official::{Count, State};
 use crate::overview::cell_outcome;
 use crate::record::{CellRecord, RunRecord};
+use crate::repeats::{self, Repeated};
 use crate::stats;
 
 /// A table of text.
@@ -52,13 +53,16 @@ pub fn cells(run: &RunRecord) -> Table {
 /// The peak with its source where it is not the kernel's own.
 #[must_use]
 pub fn peak(cell: &CellRecord) -> String {
-    use crate::figures::PeakSource::{Kernel, SampledMachine, SampledRss, SampledUsage};
+    use crate::figures::PeakSource::{
+        Kernel, ResidentPeaks, SampledMachine, SampledRss, SampledUsage,
+    };
     cell.peak().map_or(NONE.into(), |peak| {
         let bytes = format::bytes(peak.bytes);
         match peak.source {
             Kernel => bytes,
             SampledMachine => format!("{bytes} (sampled, whole machine)"),
             SampledUsage => format!("{bytes} (sampled usage)"),
+            ResidentPeaks => format!("{bytes} (resident sets, added up)"),
             SampledRss => format!("{bytes} (sampled RSS)"),
         }
     })
@@ -111,14 +115,14 @@ pub fn merged<'a>(latencies: impl IntoIterator<Item = &'a Latency>) -> Vec<Laten
     all
 }
 
-/// SQLite beside etcd: one table for each group of cells that differ in nothing but the datastore.
+/// SQLite beside etcd: one table for each group of cells that differ in nothing but the datastore, repeats merged.
 #[must_use]
 pub fn datastores(run: &RunRecord) -> Vec<Table> {
     let mut tables = Vec::new();
-    for group in groups(run) {
+    for group in crate::stores::groups(run) {
         let stores: Vec<(&CellRecord, Vec<Latency>)> = group
-            .into_iter()
-            .map(|cell| (cell, merged(&cell.latencies)))
+            .iter()
+            .map(|cell| (cell.first(), cell.merged()))
             .filter(|(_, latencies)| !latencies.is_empty())
             .collect();
         let Some((first, _)) = stores.first() else {
@@ -169,30 +173,6 @@ pub fn datastores(run: &RunRecord) -> Vec<Table> {
     tables
 }
 
-/// Cells that differ in nothing but the datastore, in order of appearance.
-fn groups(run: &RunRecord) -> Vec<Vec<&CellRecord>> {
-    let mut groups: Vec<Vec<&CellRecord>> = Vec::new();
-    for cell in &run.cells {
-        let alike = |other: &CellRecord| {
-            other.spec.target == cell.spec.target
-                && other.spec.distribution == cell.spec.distribution
-                && other.spec.version == cell.spec.version
-                && other.spec.budget == cell.spec.budget
-                && other.spec.shape == cell.spec.shape
-                && other.spec.env == cell.spec.env
-                && other.spec.datastore != cell.spec.datastore
-        };
-        match groups
-            .iter_mut()
-            .find(|group| group.iter().all(|c| alike(c)))
-        {
-            Some(group) => group.push(cell),
-            None => groups.push(vec![cell]),
-        }
-    }
-    groups
-}
-
 /// All latency distributions with counts and all four quantiles.
 #[must_use]
 pub fn latencies(run: &RunRecord) -> Table {
@@ -200,10 +180,10 @@ pub fn latencies(run: &RunRecord) -> Table {
     head.extend(QUANTILES.map(|(name, ..)| name.to_owned()));
     head.push("max".into());
     let mut rows = Vec::new();
-    for cell in &run.cells {
-        for latency in merged(&cell.latencies) {
+    for cell in repeats::cells(run) {
+        for latency in cell.merged() {
             let mut row = vec![
-                cell.id.clone(),
+                cell.id.to_owned(),
                 format!("{}: {}", latency.scenario, latency.key()),
                 format::number(latency.count as f64),
                 format::number(latency.errors as f64),
@@ -225,7 +205,8 @@ pub fn latencies(run: &RunRecord) -> Table {
     }
 }
 
-/// One table per suite: figures down, cells across; the median where a figure was taken more than once.
+/// One table per suite: figures down, cells across, repeats together; the median where a figure was taken more than
+/// once.
 #[must_use]
 pub fn measurements(run: &RunRecord) -> Vec<Table> {
     let all = || run.cells.iter().flat_map(|cell| &cell.measurements);
@@ -235,6 +216,7 @@ pub fn measurements(run: &RunRecord) -> Vec<Table> {
             suites.push(&m.suite);
         }
     }
+    let cells = repeats::cells(run);
     let table = |suite: &str| {
         let mut keys: Vec<&Measurement> = Vec::new();
         for m in all().filter(|m| m.suite == suite) {
@@ -243,11 +225,11 @@ pub fn measurements(run: &RunRecord) -> Vec<Table> {
             }
         }
         let mut head = strings(&["scenario", "figure"]);
-        head.extend(run.cells.iter().map(|cell| cell.id.clone()));
+        head.extend(cells.iter().map(|cell| cell.id.to_owned()));
         let rows = keys.into_iter().map(|key| {
             let figure = format::labelled(&key.name.replace('_', " "), &key.labels);
             let mut row = vec![key.scenario.clone(), figure];
-            row.extend(run.cells.iter().map(|cell| figure_of(cell, key)));
+            row.extend(cells.iter().map(|cell| figure_of(cell, key)));
             row
         });
         Table {
@@ -267,13 +249,8 @@ fn same_figure(a: &Measurement, b: &Measurement) -> bool {
         && a.labels == b.labels
 }
 
-fn figure_of(cell: &CellRecord, key: &Measurement) -> String {
-    let values = stats::finite(
-        cell.measurements
-            .iter()
-            .filter(|m| same_figure(m, key))
-            .map(|m| m.value),
-    );
+fn figure_of(cell: &Repeated<'_>, key: &Measurement) -> String {
+    let values = stats::finite(cell.values(|m| same_figure(m, key)));
     match (values.as_slice(), stats::quantile(&values, 0.5)) {
         ([one], _) => format::value(*one, key.unit),
         ([least, .., greatest], Some(median)) => format!(

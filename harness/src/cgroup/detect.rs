@@ -41,6 +41,8 @@ pub struct V1Mounts {
     pub cpuacct: Option<PathBuf>,
     /// `pids`: only so that every process is listed in one more place.
     pub pids: Option<PathBuf>,
+    /// `freezer`: stops every process at once.
+    pub freezer: Option<PathBuf>,
 }
 
 impl V1Mounts {
@@ -49,7 +51,7 @@ impl V1Mounts {
     pub fn distinct(&self) -> Vec<&Path> {
         let mut all = vec![self.memory.as_path(), self.cpu.as_path()];
         all.extend(
-            [&self.cpuacct, &self.pids]
+            [&self.cpuacct, &self.pids, &self.freezer]
                 .into_iter()
                 .flatten()
                 .map(PathBuf::as_path),
@@ -69,6 +71,7 @@ impl V1Mounts {
             cpu: f(&self.cpu),
             cpuacct: self.cpuacct.as_deref().map(&f),
             pids: self.pids.as_deref().map(&f),
+            freezer: self.freezer.as_deref().map(&f),
         }
     }
 
@@ -79,6 +82,7 @@ impl V1Mounts {
             cpu: root.join("cpu"),
             cpuacct: Some(root.join("cpuacct")),
             pids: Some(root.join("pids")),
+            freezer: Some(root.join("freezer")),
         }
     }
 }
@@ -162,6 +166,7 @@ pub fn detect(mountinfo: &str, controllers: impl Fn(&Path) -> String) -> Layout 
             cpu,
             cpuacct: controller("cpuacct"),
             pids: controller("pids"),
+            freezer: controller("freezer"),
         })),
         (Some(_), None, _) => Err(
             "the cgroup v1 controller `cpu` is not mounted; mount it beneath /sys/fs/cgroup"

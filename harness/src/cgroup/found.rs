@@ -29,6 +29,8 @@ impl Cgroup {
                     cpu: place("cpu", &mounts.cpu)?,
                     cpuacct: optional("cpuacct", &mounts.cpuacct),
                     pids: optional("pids", &mounts.pids),
+                    // A container is paused by its engine.
+                    freezer: None,
                 })
             }
             Hierarchy::V2 { mount } => Hierarchy::V2 {

@@ -7,9 +7,11 @@
 
 mod detect;
 mod found;
+mod freeze;
 mod procs;
 mod readings;
 mod remove;
+mod squeeze;
 mod v1;
 mod v2;
 
@@ -18,9 +20,10 @@ use std::path::{Path, PathBuf};
 use reports::budget::Budget;
 
 pub use detect::{Hierarchy, Layout, Mode, V1Mounts, detect, probe};
+pub use freeze::{Freezer, thaw_folder};
 pub use procs::{beneath as processes_in, kill_all};
 pub use readings::{Counters, Limits, quota_milli};
-pub use remove::remove_folder;
+pub use remove::{remove_folder, thaw_ours};
 
 /// Every cgroup of assay is named `assay-` and 8 random hexadecimal digits.
 pub const PREFIX: &str = "assay-";

@@ -5,7 +5,7 @@ use fixtures::etcd::shim::Bug;
 use reports::known_bug::KNOWN_BUG;
 
 use super::CommandError;
-use crate::distribution::{Datastore, Distribution};
+use crate::distribution::Distribution;
 use crate::plan::PlannedCell;
 
 /// The bug that was asked for.
@@ -39,7 +39,7 @@ pub(super) fn tell(bug: Bug, warnings: &mut Vec<String>, cells: &mut [PlannedCel
          passes has not found it"
     ));
     for cell in cells.iter_mut() {
-        if cell.datastore != Datastore::Sqlite && cell.skip.is_none() {
+        if !cell.datastore.is_sqlite() && cell.skip.is_none() {
             cell.skip = Some(format!(
                 "the bug {name} is one of the specimen's SQLite; there is none in {}",
                 cell.datastore

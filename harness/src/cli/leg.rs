@@ -143,7 +143,7 @@ async fn one(
     let (selections, left_out) = served.map_err(CommandError::Usage)?;
     offers_shape(shape, target.as_ref(), chosen.distribution)?;
     offers_agents(args.agents, shape, target.as_ref(), chosen.distribution)?;
-    let datastores = intersect(datastores, &chosen)?;
+    let datastores = intersect(datastores, &chosen, args)?;
     let common = Common {
         target: target.name(),
         distribution: chosen.distribution,
@@ -151,9 +151,18 @@ async fn one(
         env: &args.server_env,
         agents: args.agents,
         budget: &budget,
+        faults: false,
     };
-    let planned = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
-    let mut planned = plan::repeated(planned, most_repeats(&selections, args.repeats()));
+    let repeats = most_repeats(&selections, args.repeats());
+    let mut planned: Vec<PlannedCell> = kinds(&selections, target.as_ref())
+        .into_iter()
+        .flat_map(|faults| {
+            let common = Common { faults, ..common };
+            let cells = plan::cells(&common, &datastores, &chosen.binaries, &chosen.missing);
+            // A fault is no figure that people compare.
+            plan::repeated(cells, if faults { 1 } else { repeats })
+        })
+        .collect();
     chosen.warnings.extend(left_out);
     if let Some(bug) = known_bug::asked(&args.server_env, chosen.distribution)? {
         known_bug::tell(bug, &mut chosen.warnings, &mut planned);
@@ -164,6 +173,23 @@ async fn one(
         selections,
         planned,
     })
+}
+
+/// The kinds of cells that the selections need: ordinary ones, then those for faults. Where there are no faults, their
+/// scenarios say so in an ordinary one.
+fn kinds(selections: &[Selection], target: &dyn Target) -> Vec<bool> {
+    let scenarios = || selections.iter().flat_map(|selection| &selection.scenarios);
+    let faults = target.has_faults() && scenarios().any(|scenario| scenario.injects_faults());
+    let checks = selections
+        .iter()
+        .any(|selection| !selection.checks.is_empty());
+    let ordinary = checks || scenarios().any(|scenario| !scenario.injects_faults());
+    let kinds = [(false, ordinary || !faults), (true, faults)];
+    kinds
+        .into_iter()
+        .filter(|(_, needed)| *needed)
+        .map(|(kind, _)| kind)
+        .collect()
 }
 
 /// How often the scenario runs that runs most often.
@@ -233,17 +259,31 @@ fn offers_agents(
 fn wanted_datastores(names: &[String]) -> Result<Vec<Datastore>, CommandError> {
     names
         .iter()
-        .map(|name| match name.as_str() {
-            "sqlite" => Ok(Datastore::Sqlite),
-            "etcd" => Ok(Datastore::Etcd),
-            _ => Err(CommandError::Usage(format!(
-                "there is no datastore {name:?}; choose from sqlite, etcd"
-            ))),
+        .map(|name| {
+            let named = Datastore::NAMED.into_iter();
+            let found = named
+                .clone()
+                .find(|datastore| datastore.to_string() == *name);
+            found.ok_or_else(|| {
+                let known: Vec<_> = named.map(|datastore| datastore.to_string()).collect();
+                CommandError::Usage(format!(
+                    "there is no datastore {name:?}; choose from {}",
+                    known.join(", ")
+                ))
+            })
         })
         .collect()
 }
 
-fn intersect(wanted: &[Datastore], chosen: &Chosen) -> Result<Vec<Datastore>, CommandError> {
+/// The datastores that were asked for; where none was, those that the distribution has. SQLite's durable setting is a
+/// third leg only where datastores are compared at length.
+fn intersect(
+    wanted: &[Datastore],
+    chosen: &Chosen,
+    args: &Args,
+) -> Result<Vec<Datastore>, CommandError> {
+    let at_length = args.suite == "datastore" && args.profile == Profile::Full;
+    let unasked = |datastore: Datastore| datastore != Datastore::SqliteFull || at_length;
     let has = chosen.distribution.datastores();
     if let Some(lacking) = wanted.iter().find(|datastore| !has.contains(datastore)) {
         let name = chosen.distribution.name();
@@ -256,6 +296,9 @@ fn intersect(wanted: &[Datastore], chosen: &Chosen) -> Result<Vec<Datastore>, Co
     Ok(has
         .iter()
         .copied()
-        .filter(|datastore| wanted.is_empty() || wanted.contains(datastore))
+        .filter(|datastore| match wanted {
+            [] => unasked(*datastore),
+            _ => wanted.contains(datastore),
+        })
         .collect())
 }

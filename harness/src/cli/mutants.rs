@@ -170,6 +170,7 @@ fn cell(
         env: Vec::new(),
         agents: 0,
         budget: Budget::unlimited(),
+        disk: None,
         binaries: chosen.binaries.clone(),
         work: state.work().join(dir.short_id()).join("0"),
         keep: false,

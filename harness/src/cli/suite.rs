@@ -38,7 +38,8 @@ pub(super) struct Args {
     /// auto, k3s, kubernetes, reference or etcd. auto is K3s where it can be had, else the built-in specimen.
     #[arg(long, default_value = "auto")]
     pub(super) distribution: String,
-    /// sqlite, etcd, or both separated by a comma; all that the distribution has by default.
+    /// sqlite, sqlite-full (waiting for the disk at each commit), etcd, or several separated by commas. By default sqlite
+    /// and etcd, as far as the distribution has them; for `datastore --profile full` all three.
     #[arg(long, value_delimiter = ',')]
     pub(super) datastore: Vec<String>,
     /// edge (512 MiB, 1 CPU; the default but for an existing cluster), server (2 GiB, 2 CPU), unlimited, or MEMORY/CPU
@@ -248,6 +249,7 @@ impl Run<'_> {
                 env: planned.env.clone(),
                 agents: planned.agents,
                 budget: planned.budget.clone(),
+                disk: planned.faults.then_some(crate::plan::FAULTS_DISK),
                 binaries: settings.binaries.clone(),
                 // Short, for unix sockets beneath it have at most 107 bytes for their path.
                 work: self

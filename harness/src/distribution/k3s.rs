@@ -32,7 +32,7 @@ impl Distribution for K3s {
     }
 
     fn datastores(&self) -> &'static [Datastore] {
-        &[Datastore::Sqlite, Datastore::Etcd]
+        &[Datastore::Sqlite, Datastore::Etcd, Datastore::SqliteFull]
     }
 
     fn shapes(&self) -> &'static [Shape] {
@@ -70,6 +70,15 @@ impl Distribution for K3s {
         if let Some(address) = spec.node_address {
             // It is what the server tells agents to connect to from then on, too.
             args.extend(["--node-ip".into(), address.to_string()]);
+        }
+        if spec.datastore == Datastore::SqliteFull {
+            // kine's own options and one more. It takes them from the endpoint as they stand, and makes no folder.
+            args.extend([
+                "--datastore-endpoint".into(),
+                format!(
+                    "sqlite://{data}/server/state.db?_journal=WAL&cache=shared&_synchronous=FULL"
+                ),
+            ]);
         }
         if spec.datastore == Datastore::Etcd {
             // Exposed metrics are the only view of etcd's fsyncs; snapshots would write to disk at noon.
@@ -145,6 +154,11 @@ impl Distribution for K3s {
                 "server/db/state.db-wal",
                 "server/db/state.db-shm",
             ],
+            Datastore::SqliteFull => &[
+                "server/state.db",
+                "server/state.db-wal",
+                "server/state.db-shm",
+            ],
             Datastore::Etcd => &["server/db/etcd/member"],
             Datastore::Unknown => &[],
         }
@@ -159,7 +173,9 @@ impl Distribution for K3s {
     fn datastore(&self, spec: &ServerSpec<'_>) -> Option<DatastoreAccess> {
         let server = spec.data_dir.join("server");
         match spec.datastore {
-            Datastore::Sqlite => Some(DatastoreAccess::unix(&server.join("kine.sock"))),
+            Datastore::Sqlite | Datastore::SqliteFull => {
+                Some(DatastoreAccess::unix(&server.join("kine.sock")))
+            }
             Datastore::Etcd => {
                 let tls = server.join("tls/etcd");
                 Some(DatastoreAccess {

@@ -20,16 +20,30 @@ pub use direct::{DatastoreAccess, TlsFiles};
 pub enum Datastore {
     /// SQLite behind an etcd-protocol shim (kine in K3s).
     Sqlite,
+    /// The same, waiting for the disk at each commit: what is acknowledged survives a power cut, as in etcd.
+    SqliteFull,
     /// etcd, embedded or beside the server.
     Etcd,
     /// Not told: a cluster that was there already does not say.
     Unknown,
 }
 
+impl Datastore {
+    /// The ones that can be asked for by name.
+    pub const NAMED: [Self; 3] = [Self::Sqlite, Self::SqliteFull, Self::Etcd];
+
+    /// Whether it is SQLite, however it is set.
+    #[must_use]
+    pub fn is_sqlite(self) -> bool {
+        matches!(self, Self::Sqlite | Self::SqliteFull)
+    }
+}
+
 impl fmt::Display for Datastore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sqlite => "sqlite",
+            Self::SqliteFull => "sqlite-full",
             Self::Etcd => "etcd",
             Self::Unknown => "unknown",
         })

@@ -24,7 +24,7 @@ impl Distribution for Reference {
     }
 
     fn datastores(&self) -> &'static [Datastore] {
-        &[Datastore::Sqlite, Datastore::Etcd]
+        &[Datastore::Sqlite, Datastore::Etcd, Datastore::SqliteFull]
     }
 
     fn artifacts(&self) -> &'static [ArtifactNeed] {
@@ -85,6 +85,9 @@ impl Distribution for Reference {
         if let Some((_, bug)) = spec.env.iter().find(|(name, _)| name == KNOWN_BUG) {
             args.extend(["--bug".into(), bug.clone()]);
         }
+        if spec.datastore == Datastore::SqliteFull {
+            args.push("--synchronous-full".into());
+        }
         if spec.datastore == Datastore::Etcd {
             let etcd = spec.binaries.get("etcd").cloned().unwrap_or_default();
             args.extend(["--etcd-binary".into(), etcd.display().to_string()]);
@@ -120,7 +123,7 @@ impl Distribution for Reference {
 
     fn database_paths(&self, datastore: Datastore) -> &'static [&'static str] {
         match datastore {
-            Datastore::Sqlite => &["db"],
+            Datastore::Sqlite | Datastore::SqliteFull => &["db"],
             Datastore::Etcd => &["etcd/member"],
             Datastore::Unknown => &[],
         }
@@ -133,7 +136,7 @@ impl Distribution for Reference {
 
     fn datastore(&self, spec: &ServerSpec<'_>) -> Option<DatastoreAccess> {
         let socket = match spec.datastore {
-            Datastore::Sqlite => "etcd.sock",
+            Datastore::Sqlite | Datastore::SqliteFull => "etcd.sock",
             Datastore::Etcd => crate::control_plane::ETCD_SOCKET,
             Datastore::Unknown => return None,
         };

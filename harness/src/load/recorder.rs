@@ -168,8 +168,13 @@ impl Handle {
 
     /// Something was done to the server, or seen of it, now.
     pub fn mark(&self, kind: MarkKind, witness: impl Into<String>) {
+        self.mark_at(Instant::now(), kind, witness);
+    }
+
+    /// The same at another moment: a fault may have been felt before it was witnessed.
+    pub fn mark_at(&self, at: Instant, kind: MarkKind, witness: impl Into<String>) {
         self.put(Line::Mark(Mark {
-            at: self.now(),
+            at: self.at(at),
             kind,
             witness: witness.into(),
         }));

@@ -136,6 +136,7 @@ mod tests {
             cpu: root.clone(),
             cpuacct: Some(root),
             pids: None,
+            freezer: None,
         }
     }
 

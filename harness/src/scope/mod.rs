@@ -3,6 +3,7 @@
 
 mod folder;
 mod ledger;
+mod loop_device;
 mod process;
 mod remove;
 mod state;
@@ -59,6 +60,11 @@ pub enum Resource {
         /// The label's value.
         run: String,
     },
+    /// A loop device, known by the image that it serves.
+    Loop {
+        /// The image's absolute path.
+        image: PathBuf,
+    },
     /// A network interface in the host's namespace.
     Interface {
         /// Its name; its hardware address follows from it (see [`crate::net::LinkName`]).
@@ -103,6 +109,7 @@ impl Resource {
                 "objects of run {run} in the cluster of {}",
                 kubeconfig.display()
             ),
+            Self::Loop { image } => format!("the loop device of {}", image.display()),
             Self::Interface { name } => format!("network interface {name}"),
             Self::Sysctl { path, before } => {
                 format!("the setting {} (it was {before})", path.display())

@@ -29,6 +29,7 @@ pub(super) fn remove(work: &Path, resource: &Resource) -> Result<bool, String> {
             uid,
             run,
         } => crate::target::existing::remove_objects(kubeconfig, context.as_deref(), uid, run),
+        Resource::Loop { image } => super::loop_device::detach(work, image),
         Resource::Sysctl { path, before } => super::sysctl::restore(path, before),
         Resource::Interface { name } => crate::net::remove_interface(name),
         Resource::Engine(held) => crate::engine::remove(held),

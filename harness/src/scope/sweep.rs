@@ -8,7 +8,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::ledger::{Ledger, is_held, remove_unborn};
 use super::remove::remove;
-use super::{StateDir, boot_id};
+use super::{Resource, StateDir, boot_id};
 
 /// How long another sweep may hold the lock.
 const TURN_WITHIN: Duration = Duration::from_secs(60);
@@ -81,6 +81,12 @@ fn sweep_ledger(dir: &StateDir, path: &Path, report: &mut SweepReport) {
         .owner
         .as_ref()
         .is_some_and(|o| o.boot_id == boot_id());
+    // What is frozen cannot be killed, and processes come before their cgroup.
+    for resource in ledger.standing.iter().filter(|_| same_boot) {
+        if let Resource::Cgroup { path } = resource {
+            crate::cgroup::thaw_ours(path);
+        }
+    }
     let mut stayed = false;
     let end = Instant::now() + LATE_WITHIN;
     let died_lately = std::fs::metadata(path)

@@ -5,6 +5,7 @@ mod common;
 mod disk;
 pub mod docker;
 pub mod existing;
+mod fault;
 pub mod native;
 pub mod qemu;
 
@@ -16,6 +17,7 @@ use futures::future::BoxFuture;
 use reports::event::BudgetEvidence;
 
 pub use agent::{Agent, Link};
+pub use fault::{Faults, NOT_HERE, Start, Syncs, Witness};
 
 use crate::artifact::Arch;
 use crate::callback::Place;
@@ -91,6 +93,10 @@ pub trait Target: Sync {
     /// How much of Kubernetes can run there.
     fn shapes(&self) -> &'static [Shape] {
         &[Shape::ControlPlane]
+    }
+    /// Whether its clusters have [`Cluster::faults`].
+    fn has_faults(&self) -> bool {
+        false
     }
     /// Whether it can make agents: further nodes that join a cell's server.
     fn has_agents(&self) -> bool {
@@ -268,6 +274,17 @@ pub trait Cluster: Send + Sync {
     fn restart(&self, how: Restart) -> BoxFuture<'_, anyhow::Result<Restarted>> {
         async move { anyhow::bail!("failed to restart the server by {how}: it is not possible here") }
             .boxed()
+    }
+    /// The doors through which the server is done harm.
+    ///
+    /// # Errors
+    /// A sentence: why there are none here.
+    fn faults(&self) -> Result<&dyn Faults, String> {
+        Err(NOT_HERE.to_owned())
+    }
+    /// Whether it is down or disturbed because it was asked for, so that its silence says nothing.
+    fn is_disturbed(&self) -> bool {
+        false
     }
     /// Ends the server and removes everything. Returns what stayed, one line each.
     fn destroy(self: Box<Self>) -> BoxFuture<'static, Vec<String>>;

@@ -115,6 +115,7 @@ impl Run {
             env: Vec::new(),
             agents: 0,
             budget,
+            disk: None,
             binaries: BTreeMap::from([("probe", std::env::current_exe()?)]),
             work: self.scope.work().join(format!("{nth:x}")),
             keep: false,

@@ -105,6 +105,7 @@ async fn provisioned(bench: &Bench, budget: Budget) -> Result<Box<dyn Cluster>> 
         env: vec![("WORD".to_owned(), "heard".to_owned())],
         agents: 1,
         budget,
+        disk: None,
         binaries: Default::default(),
         work: bench.scope.work().join("c"),
         keep: false,

@@ -83,6 +83,7 @@ impl Provisioned {
             env,
             agents: 0,
             budget: Budget::edge(),
+            disk: None,
             binaries: Default::default(),
             work: bench.scope.work().join("c"),
             keep: false,

@@ -4,6 +4,8 @@
 //! that is there to be killed.
 
 mod bad_input;
+mod disks;
+mod faults;
 mod kubernetes;
 mod life;
 mod observed;
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
         life::TESTS,
         bad_input::TESTS,
         sweeping::TESTS,
+        faults::TESTS,
+        disks::TESTS,
         observed::TESTS,
         kubernetes::TESTS,
     ]

@@ -20,6 +20,8 @@ pub fn run(args: &[OsString]) -> Option<ExitCode> {
     let done = match word(1) {
         "probe-serve" => serve(word(2)),
         "probe-own" => own(word(2).into()),
+        "probe-hurt" => hurt(word(2).into()),
+        "probe-hold" => hold(word(2)),
         "probe-observe" => observe(word(2).into()),
         _ => return None,
     };
@@ -52,6 +54,38 @@ fn own(state: PathBuf) -> Result<()> {
         std::future::pending::<()>().await;
         Ok(())
     })
+}
+
+/// Provisions a cell with a disk, kills and starts its server, fills the disk, freezes it all, and waits to be killed.
+fn hurt(state: PathBuf) -> Result<()> {
+    block_on(async {
+        let run = Run::at(state)?;
+        let cluster = run.start_on_disk(SERVE).await?;
+        let faults = cluster.faults().map_err(anyhow::Error::msg)?;
+        faults.kill().await?;
+        faults.start(harness::target::Start::Plain).await?;
+        faults.fill_disk().await?;
+        faults.freeze().await?;
+        println!("up");
+        std::future::pending::<()>().await;
+        Ok(())
+    })
+}
+
+/// Holds so many MiB and goes on using a little more, slowly.
+fn hold(mebibytes: &str) -> Result<()> {
+    let pages = mebibytes.parse::<usize>()? << 8;
+    let page = || vec![b'x'; 4096];
+    let mut held: Vec<Vec<u8>> = (0..pages).map(|_| page()).collect();
+    println!("holding");
+    loop {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        if held.len() < 2 * pages {
+            held.push(page());
+        }
+        // What is in use is not given up by the kernel.
+        held.iter_mut().for_each(|page| page[0] ^= 1);
+    }
 }
 
 /// Provisions a cell without root and tells the evidence.

@@ -107,6 +107,7 @@ impl Run {
             env: Vec::new(),
             agents: 0,
             budget,
+            disk: None,
             binaries: Default::default(),
             work: self.scope.work().join(format!("cell-{nth}")),
             keep: false,
@@ -116,6 +117,14 @@ impl Run {
 
     pub async fn start(&self, script: &str, budget: Budget) -> Result<Box<dyn Cluster>> {
         let cell = self.cell("/bin/sh", &["-c", script], budget)?;
+        let provisioning = self.target.provision(&cell, &self.scope);
+        Ok(tokio::time::timeout(DEADLINE, provisioning).await??)
+    }
+
+    /// The same in a cell with a disk of its own.
+    pub async fn start_on_disk(&self, script: &str) -> Result<Box<dyn Cluster>> {
+        let mut cell = self.cell("/bin/sh", &["-c", script], Budget::edge())?;
+        cell.disk = Some(64 << 20);
         let provisioning = self.target.provision(&cell, &self.scope);
         Ok(tokio::time::timeout(DEADLINE, provisioning).await??)
     }
@@ -165,6 +174,7 @@ pub fn all_gone<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Result
                 .is_alive()
             }
             Resource::Cgroup { path } | Resource::Folder { path } => path.exists(),
+            Resource::Loop { image } => devices_of(image)?,
             // `native` makes no other kind; one that is not looked for is not gone.
             Resource::Objects { .. } | Resource::Sysctl { .. } => true,
             Resource::Interface { name } => {
@@ -175,6 +185,18 @@ pub fn all_gone<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Result
         ensure!(!there, "{} is still there", resource.describe());
     }
     Ok(())
+}
+
+/// Whether a loop device serves an image, as the kernel tells.
+fn devices_of(image: &std::path::Path) -> Result<bool> {
+    let name = image.to_string_lossy();
+    for entry in std::fs::read_dir("/sys/block")?.flatten() {
+        let backing = std::fs::read_to_string(entry.path().join("loop/backing_file"));
+        if backing.is_ok_and(|text| text.starts_with(&*name)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Waits until the cluster's log has a line that begins so; returns the rest of that line.

@@ -13,6 +13,7 @@ use crate::{Outcome, Test};
 pub const TESTS: &[Test] = &[
     ("sweep/after_kill_9_nothing_is_left", killed),
     ("sweep/at_any_moment_of_provisioning", any_moment),
+    ("sweep/in_the_middle_of_faults", hurt),
     ("sweep/a_live_run_is_left_alone", alive),
     ("sweep/a_doctored_ledger_touches_nobody", doctored),
     ("sweep/two_sweeps_take_turns", turns),
@@ -43,8 +44,12 @@ impl Drop for Owner {
 }
 
 fn owner(state: &std::path::Path) -> Result<Owner> {
+    owner_that(state, "probe-own")
+}
+
+fn owner_that(state: &std::path::Path, does: &str) -> Result<Owner> {
     let own = Command::new(std::env::current_exe()?)
-        .arg("probe-own")
+        .arg(does)
         .arg(state)
         .stdout(Stdio::piped())
         .spawn()?;
@@ -80,6 +85,38 @@ fn killed() -> Outcome {
     all_gone(&resources)?;
     ensure!(std::fs::read_dir(folder.path().join("ledger"))?.count() == 0);
     ensure!(std::fs::read_dir(folder.path().join("work"))?.count() == 0);
+    Ok(())
+}
+
+/// Killed twice: the owner alone, upon which the keeper clears up; and its keeper with it, so that the sweep must.
+fn hurt() -> Outcome {
+    for with_keeper in [false, true] {
+        let folder = tempfile::tempdir()?;
+        let mut owner = owner_that(folder.path(), "probe-hurt")?;
+        let up = first_line(owner.stdout.take().context("no output")?)?;
+        let resources = listed(folder.path());
+        ensure!(up == "up", "{up:?}");
+        ensure!(
+            resources
+                .iter()
+                .any(|r| matches!(r, Resource::Loop { .. }) && all_gone([r]).is_err()),
+            "there is no loop device: {resources:?}"
+        );
+        owner.kill()?;
+        for resource in resources.iter().filter(|_| with_keeper) {
+            if let Resource::Process { pid, what, .. } = resource
+                && what.contains("keeper")
+                && let Some(pid) = rustix::process::Pid::from_raw(*pid)
+            {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+        owner.wait()?;
+        let report = sweep(folder.path());
+        ensure!(report.remaining.is_empty(), "{report:?}");
+        all_gone(&resources)?;
+        ensure!(std::fs::read_dir(folder.path().join("work"))?.count() == 0);
+    }
     Ok(())
 }
 

@@ -3,9 +3,12 @@
 use std::fmt::Write as _;
 
 use super::tag;
+use crate::event::DiskProbe;
 use crate::figures::Tally;
+use crate::outcome::Outcome;
 use crate::overview::cell_outcome;
 use crate::record::{CellRecord, RunRecord};
+use crate::repeats::{self, Repeated};
 use crate::text::html as escape;
 use crate::{format, tables};
 
@@ -13,11 +16,24 @@ pub(super) fn render(run: &RunRecord) -> String {
     if run.cells.is_empty() {
         return "<p>No cell was started.</p>\n".into();
     }
-    let cards: String = run.cells.iter().map(card).collect();
+    let cells = repeats::cells(run);
+    // Of repeats the first stands for all that went as well.
+    let shown = run
+        .cells
+        .iter()
+        .filter(|cell| cell.spec.repeat == 0 || cell_outcome(cell) != Outcome::Passed);
+    let cards: String = shown
+        .map(|cell| {
+            let all = cells
+                .iter()
+                .find(|all| all.id == cell.base_id() && cell.spec.repeat == 0);
+            card(cell, all)
+        })
+        .collect();
     format!("<div class=\"cards\">\n{cards}</div>\n")
 }
 
-fn card(cell: &CellRecord) -> String {
+fn card(cell: &CellRecord, repeats: Option<&Repeated<'_>>) -> String {
     let outcome = cell_outcome(cell);
     let mut out = format!(
         "<article class=\"card {}\">\n<h3>{}</h3>\n<p>{} <span class=\"soft\">{}</span></p>\n{}<dl>",
@@ -42,6 +58,16 @@ fn card(cell: &CellRecord) -> String {
     line("checks failed", tally.failed.to_string());
     line("checks skipped", tally.skipped.to_string());
     line("checks errored", tally.errored.to_string());
+    if let Some(all) = repeats
+        .map(|repeats| &repeats.all)
+        .filter(|all| all.len() > 1)
+    {
+        let tally = Tally::of(all[1..].iter().map(|cell| cell_outcome(cell)));
+        line("repeats", format!("{} more: {tally}", all.len() - 1));
+    }
+    if let Some(probe) = &cell.disk_probe {
+        line("disk", disk(probe));
+    }
     let kills = cell.oom_kills();
     line(
         "OOM kills",
@@ -54,6 +80,27 @@ fn card(cell: &CellRecord) -> String {
     }
     out.push_str("</article>\n");
     out
+}
+
+/// How fast the disk is, or why nobody knows.
+fn disk(probe: &DiskProbe) -> String {
+    let Some(l) = &probe.latency else {
+        let why = probe
+            .not_probed_because
+            .as_deref()
+            .unwrap_or("no reason was recorded");
+        return format!("not probed: {why}");
+    };
+    let show = |q: f64| {
+        l.quantile_ms(q)
+            .map_or(tables::NONE.to_owned(), format::millis)
+    };
+    format!(
+        "fdatasync p50 {}, p99 {} (n={})",
+        show(0.5),
+        show(0.99),
+        l.count
+    )
 }
 
 /// Peak against limit. The limit's mark stands at 80 % of the width, so that an excess can be seen as one.

@@ -20,6 +20,7 @@ mod footer;
 mod histories;
 mod official;
 mod plots;
+mod stores;
 
 /// The full report.
 pub struct Html;
@@ -39,6 +40,7 @@ type Section = (&'static str, &'static str, fn(&RunRecord) -> String);
 
 const SECTIONS: &[Section] = &[
     ("cells", "Cells", cards::render),
+    ("bargain", "What you get, what you pay", stores::render),
     ("plots", "Plots", plots::render),
     ("datastores", "Datastores, side by side", datastores),
     ("official", "Official conformance tests", official::render),

@@ -13,8 +13,7 @@ use crate::record::{CellRecord, RunRecord};
 const WINDOWS: usize = 300;
 
 pub(super) fn plots(run: &RunRecord, width: Width) -> Vec<Plot> {
-    run.cells
-        .iter()
+    super::drawn(run)
         .filter_map(|cell| {
             Some(Plot {
                 name: file_name("cpu", &cell.id),

@@ -9,7 +9,7 @@ use super::{Plot, Width, prepare};
 use crate::event::Latency;
 use crate::format;
 use crate::record::{CellRecord, RunRecord};
-use crate::tables;
+use crate::repeats::{self, Repeated};
 
 /// The most panels.
 const PANELS: usize = 6;
@@ -21,13 +21,13 @@ struct Panel {
 }
 
 pub(super) fn plots(run: &RunRecord, width: Width) -> Vec<Plot> {
-    let cells: Vec<&CellRecord> = run
-        .cells
-        .iter()
-        .filter(|cell| cell.latencies.iter().any(|l| l.counted() > 1))
-        .take(COMPARED.len())
-        .collect();
-    let panels = panels(&cells);
+    let shown = |l: &Latency| l.counted() > 1 && operation_of(l).is_some();
+    let mut compared = repeats::cells(run);
+    compared.retain(|cell| cell.all.iter().any(|c| c.latencies.iter().any(shown)));
+    compared.truncate(COMPARED.len());
+    let cells: Vec<&CellRecord> = compared.iter().map(Repeated::first).collect();
+    let all: Vec<Vec<Latency>> = compared.iter().map(Repeated::merged).collect();
+    let panels = panels(&prepare::names(&cells), &all);
     if panels.is_empty() {
         return Vec::new();
     }
@@ -65,48 +65,72 @@ pub(super) fn plots(run: &RunRecord, width: Width) -> Vec<Plot> {
     }]
 }
 
-/// For each operation, the greatest concurrency that most cells have: under load the difference shows.
-fn panels(cells: &[&CellRecord]) -> Vec<Panel> {
-    let names = prepare::names(cells);
-    let all: Vec<Vec<Latency>> = cells
-        .iter()
-        .map(|cell| tables::merged(&cell.latencies))
-        .collect();
-    let mut operations: Vec<&str> = Vec::new();
+/// What is drawn in one panel: the scenario, its level if it has one, and the operation. What offers a rate or injects
+/// something has plots of its own.
+fn operation_of(l: &Latency) -> Option<(&str, Option<&str>, &str)> {
+    let elsewhere = l.scenario.starts_with("fault_") || l.labels.contains_key("rate");
+    (!elsewhere).then_some((
+        l.scenario.as_str(),
+        l.labels.get("level").map(String::as_str),
+        l.operation.as_str(),
+    ))
+}
+
+/// For each operation, the greatest concurrency, or number of objects, that most cells have: under load the difference
+/// shows.
+fn panels(names: &[String], all: &[Vec<Latency>]) -> Vec<Panel> {
+    let mut operations: Vec<(&str, Option<&str>, &str)> = Vec::new();
     for l in all.iter().flatten().filter(|l| l.counted() > 1) {
-        if !operations.contains(&l.operation.as_str()) {
-            operations.push(&l.operation);
+        let Some(operation) = operation_of(l) else {
+            continue;
+        };
+        if !operations.contains(&operation) {
+            operations.push(operation);
         }
     }
+    operations.sort_by_key(|(scenario, ..)| *scenario != crate::stores::LADDER);
     operations.truncate(PANELS);
-    let panel = |operation: &str| {
-        let of = |l: &&Latency| l.operation == operation && l.counted() > 1;
-        let clients = all.iter().flatten().filter(of).filter_map(Latency::clients);
-        let holders = |n: u32| {
-            let has = |ls: &&Vec<Latency>| ls.iter().any(|l| of(&l) && l.clients() == Some(n));
+    let panel = |operation: (&str, Option<&str>, &str)| {
+        let of = |l: &&Latency| operation_of(l) == Some(operation) && l.counted() > 1;
+        let holders = |labels: &Labels| {
+            let has = |ls: &&Vec<Latency>| ls.iter().any(|l| of(&l) && l.labels == *labels);
             all.iter().filter(has).count()
         };
-        let clients = clients.max_by_key(|n| (holders(*n), *n));
+        let numbers = |labels: &Labels| -> u64 {
+            let numbers = labels.values().filter_map(|v| v.parse::<u64>().ok());
+            numbers.max().unwrap_or(0)
+        };
+        let chosen = all.iter().flatten().filter(of).map(|l| &l.labels);
+        let chosen = chosen.max_by_key(|labels| (holders(labels), numbers(labels)));
         let mut lines = Vec::new();
-        for ((latencies, name), colour) in all.iter().zip(&names).zip(COMPARED) {
-            let mut same = latencies
-                .iter()
-                .filter(of)
-                .filter(|l| l.clients() == clients);
-            if let Some(first) = same.next() {
-                let mut merged = first.clone();
-                same.for_each(|l| merged.merge(l));
-                lines.push((name.clone(), colour, merged));
+        for ((latencies, name), colour) in all.iter().zip(names).zip(COMPARED) {
+            let same = latencies.iter().filter(of);
+            if let Some(l) = same.into_iter().find(|l| Some(&l.labels) == chosen) {
+                lines.push((name.clone(), colour, l.clone()));
             }
         }
-        let title = match clients {
-            Some(1) => format!("{operation}, 1 client"),
-            Some(n) => format!("{operation}, {n} clients"),
-            None => operation.to_owned(),
-        };
+        let title = chosen.map_or(operation.2.to_owned(), |labels| title(operation, labels));
         Panel { title, lines }
     };
     operations.into_iter().map(panel).collect()
+}
+
+type Labels = std::collections::BTreeMap<String, String>;
+
+fn title((scenario, _, operation): (&str, Option<&str>, &str), labels: &Labels) -> String {
+    let mut title = match scenario {
+        "mix" => operation.to_owned(),
+        _ => format!("{scenario}: {operation}"),
+    };
+    for (label, value) in labels {
+        title.push_str(&match (label.as_str(), value.as_str()) {
+            ("clients", "1") => ", 1 client".to_owned(),
+            ("level", level) => format!(", {level}"),
+            ("loop", how) => format!(", {how} loop"),
+            (label, value) => format!(", {value} {}", label.replace('_', " ")),
+        });
+    }
+    title
 }
 
 fn draw(d: &mut Drawing, panel: &Panel, place: (f64, f64, f64, f64), font: f64) {
@@ -133,7 +157,7 @@ fn draw(d: &mut Drawing, panel: &Panel, place: (f64, f64, f64, f64), font: f64) 
         x: Scale::Log(least, greatest * 1.15),
         y: Scale::Linear(0.0, 1.0),
     };
-    let title = super::page::fit(&panel.title, font, room - 20.0);
+    let title = super::page::fit(&panel.title, font, axes.right - axes.left);
     d.text((axes.left, top + font), Anchor::Start, font, BLACK, &title);
     axes.draw_y(d, font, 4, |share| format!("{:.0} %", share * 100.0));
     let ticks: Vec<(f64, String)> = axes.x.ticks(8).into_iter().map(|t| (t, short(t))).collect();

@@ -19,8 +19,7 @@ const LINES: [(Metric, &str, Colour, f64); 3] = [
 ];
 
 pub(super) fn plots(run: &RunRecord, width: Width) -> Vec<Plot> {
-    run.cells
-        .iter()
+    super::drawn(run)
         .filter_map(|cell| {
             Some(Plot {
                 name: file_name("memory", &cell.id),
@@ -74,6 +73,7 @@ fn draw(run: &RunRecord, cell: &CellRecord, width: Width) -> Option<Drawing> {
     ends.extend(budget.map(|b| (b, format!("{} budget", whole_mib(b)), VERMILLION)));
     let kind = match peak {
         Some((_, PeakSource::Kernel)) => "peak",
+        Some((_, PeakSource::ResidentPeaks)) => "sum of RSS peaks",
         Some((_, PeakSource::SampledMachine)) => "machine's sampled peak",
         _ => "sampled peak",
     };
@@ -129,9 +129,10 @@ fn draw(run: &RunRecord, cell: &CellRecord, width: Width) -> Option<Drawing> {
     axes.draw_x(d, font, &ticks, &format!("{unit} since the cell started"));
     page.y = axes.bottom + height_below(font);
     legend(&mut page, &explained);
-    let samples = prepare::best(cell, Metric::Usage)
-        .or_else(|| prepare::best(cell, Metric::WorkingSet))
-        .or_else(|| prepare::best(cell, Metric::Rss))
+    let samples = cell
+        .best_series(Metric::Usage)
+        .or_else(|| cell.best_series(Metric::WorkingSet))
+        .or_else(|| cell.best_series(Metric::Rss))
         .map_or(0, |s| s.points.len());
     let source = peak.map_or(String::new(), |(_, source)| {
         format!("peak: {}; ", source.words())
@@ -172,7 +173,7 @@ fn peak_time(cell: &CellRecord) -> Option<f64> {
 /// Marks OOM kills and unasked ends of the server; marks that would touch share their words.
 pub(super) fn events(d: &mut Drawing, axes: &Axes, cell: &CellRecord, font: f64) {
     let mut marks: Vec<(f64, String)> = Vec::new();
-    if let Some(series) = prepare::best(cell, Metric::OomKills) {
+    if let Some(series) = cell.best_series(Metric::OomKills) {
         let mut known = 0.0;
         for (at, kills) in prepare::since_start(cell, &series.points) {
             if kills > known {

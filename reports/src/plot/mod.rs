@@ -3,13 +3,17 @@
 //! A plot has two widths, so that its words can be read on a telephone as well: fonts keep their size, and the
 //! area gives way. Files hold the wide one; `report.html` holds both and shows the one that fits.
 
-use crate::record::RunRecord;
+use crate::record::{CellRecord, RunRecord};
 use crate::{RenderError, RenderedFile, Report};
 
 pub mod axes;
+mod bars;
+mod by_label;
+mod compared;
 mod cpu;
 pub mod drawing;
 mod ecdf;
+mod ladder;
 mod memory;
 mod overlay;
 mod page;
@@ -43,6 +47,11 @@ pub struct Plot {
 /// What makes plots of a run; none where there are no data for it.
 type Plotter = fn(&RunRecord, Width) -> Vec<Plot>;
 
+/// The cells that have a plot of their own, or a line in one: of repeats the first stands for all.
+fn drawn(run: &RunRecord) -> impl Iterator<Item = &CellRecord> {
+    run.cells.iter().filter(|cell| cell.spec.repeat == 0)
+}
+
 /// The plots, in the order in which the report shows them.
 const PLOTTERS: &[Plotter] = &[
     overlay::plots,
@@ -50,6 +59,11 @@ const PLOTTERS: &[Plotter] = &[
     cpu::plots,
     ecdf::plots,
     throughput::plots,
+    ladder::plots,
+    by_label::slow_disk,
+    by_label::sizes,
+    bars::wear,
+    bars::recovery,
 ];
 
 /// All plots of a run.

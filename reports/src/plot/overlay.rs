@@ -15,9 +15,7 @@ pub(super) fn plots(run: &RunRecord, width: Width) -> Vec<Plot> {
         (Metric::Usage, "Usage"),
         (Metric::Rss, "RSS"),
     ] {
-        let lines: Vec<(&CellRecord, Vec<(f64, f64)>)> = run
-            .cells
-            .iter()
+        let lines: Vec<(&CellRecord, Vec<(f64, f64)>)> = super::drawn(run)
             .map(|cell| (cell, prepare::mebibytes(cell, metric)))
             .filter(|(_, points)| points.len() > 1)
             .take(COMPARED.len())

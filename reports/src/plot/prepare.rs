@@ -1,7 +1,7 @@
 //! From a record's series to points that can be drawn.
 
 use crate::metric::Metric;
-use crate::record::{CellRecord, Series};
+use crate::record::CellRecord;
 use crate::stats;
 
 /// The most points that one line has.
@@ -34,16 +34,9 @@ pub fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     kept
 }
 
-/// The best source of a metric: the system under test's own series with the most points, a cgroup's before a process's.
-pub fn best(cell: &CellRecord, metric: Metric) -> Option<&Series> {
-    cell.own_series(metric)
-        .max_by_key(|s| (!s.source.starts_with("process"), s.points.len()))
-        .filter(|s| !s.points.is_empty())
-}
-
 /// A gauge in MiB over seconds since the cell's start.
 pub fn mebibytes(cell: &CellRecord, metric: Metric) -> Vec<(f64, f64)> {
-    let Some(series) = best(cell, metric) else {
+    let Some(series) = cell.best_series(metric) else {
         return Vec::new();
     };
     let points = since_start(cell, &series.points);
@@ -54,7 +47,7 @@ pub fn mebibytes(cell: &CellRecord, metric: Metric) -> Vec<(f64, f64)> {
 /// Windows of a cumulative series, at most `most`: start, end, growth per second. Windows over which it shrank
 /// (its cgroup was replaced) are left out.
 pub fn windows(cell: &CellRecord, metric: Metric, most: usize) -> Vec<(f64, f64, f64)> {
-    let Some(series) = best(cell, metric) else {
+    let Some(series) = cell.best_series(metric) else {
         return Vec::new();
     };
     let points = since_start(cell, &series.points);

@@ -7,7 +7,7 @@ use super::paint::text_width;
 use super::{Plot, Width, prepare};
 use crate::event::Latency;
 use crate::record::{CellRecord, RunRecord};
-use crate::tables;
+use crate::repeats::{self, Repeated};
 
 /// The most operations.
 const ROWS: usize = 4;
@@ -21,28 +21,26 @@ const FIGURES: [Figure; 2] = [
 ];
 
 pub(super) fn plots(run: &RunRecord, width: Width) -> Vec<Plot> {
-    let cells: Vec<&CellRecord> = run
-        .cells
-        .iter()
-        .filter(|cell| !cell.latencies.is_empty())
-        .take(COMPARED.len())
-        .collect();
-    let all: Vec<Vec<Latency>> = cells
-        .iter()
-        .map(|cell| tables::merged(&cell.latencies))
-        .collect();
+    let mut compared = repeats::cells(run);
+    let shown = |l: &Latency| operation_of(l).is_some();
+    compared.retain(|cell| cell.all.iter().any(|c| c.latencies.iter().any(shown)));
+    compared.truncate(COMPARED.len());
+    let cells: Vec<&CellRecord> = compared.iter().map(Repeated::first).collect();
+    let mut all: Vec<Vec<Latency>> = compared.iter().map(Repeated::merged).collect();
+    all.iter_mut().for_each(|latencies| latencies.retain(shown));
     let mut clients: Vec<u32> = all.iter().flatten().filter_map(Latency::clients).collect();
     clients.sort_unstable();
     clients.dedup();
     if clients.len() < 2 {
         return Vec::new();
     }
-    let mut operations: Vec<&str> = Vec::new();
-    for l in all.iter().flatten().filter(|l| l.clients().is_some()) {
-        if !operations.contains(&l.operation.as_str()) {
-            operations.push(&l.operation);
+    let mut operations: Vec<(&str, Option<&str>, &str)> = Vec::new();
+    for operation in all.iter().flatten().filter_map(operation_of) {
+        if !operations.contains(&operation) {
+            operations.push(operation);
         }
     }
+    operations.sort_by_key(|(scenario, ..)| *scenario != crate::stores::LADDER);
     operations.truncate(ROWS);
     let names = prepare::names(&cells);
     let specimen = cells.iter().any(|cell| cell.spec.specimen);
@@ -63,7 +61,11 @@ pub(super) fn plots(run: &RunRecord, width: Width) -> Vec<Plot> {
                 })
                 .collect();
             let place = (EDGE + column as f64 * room, top, room, area);
-            let title = format!("{operation}: {}", figure.0);
+            let title = match operation {
+                ("mix", _, name) => format!("{name}: {}", figure.0),
+                (_, Some(level), name) => format!("{name}, {level}: {}", figure.0),
+                (scenario, None, name) => format!("{scenario}, {name}: {}", figure.0),
+            };
             panel(&mut page.drawing, &title, &lines, &clients, place, font);
         }
         page.y = top + font * 2.4 + area + height_below(font);
@@ -96,10 +98,21 @@ pub(super) fn plots(run: &RunRecord, width: Width) -> Vec<Plot> {
     }]
 }
 
+/// What has a row: the scenario, its level if it has one, and the operation of a closed loop.
+fn operation_of(l: &Latency) -> Option<(&str, Option<&str>, &str)> {
+    let known = |label: &String| ["clients", "level", "loop"].contains(&label.as_str());
+    let plain = l.labels.keys().all(known) && !l.scenario.starts_with("fault_");
+    (l.clients().is_some() && plain).then_some((
+        l.scenario.as_str(),
+        l.labels.get("level").map(String::as_str),
+        l.operation.as_str(),
+    ))
+}
+
 /// Index of the number of clients, and the figure.
 fn points(
     latencies: &[Latency],
-    operation: &str,
+    operation: (&str, Option<&str>, &str),
     clients: &[u32],
     figure: fn(&Latency) -> Option<f64>,
 ) -> Vec<(f64, f64)> {
@@ -109,7 +122,7 @@ fn points(
         .filter_map(|(index, n)| {
             let found = latencies
                 .iter()
-                .find(|l| l.operation == operation && l.clients() == Some(*n))?;
+                .find(|l| operation_of(l) == Some(operation) && l.clients() == Some(*n))?;
             Some((index as f64, figure(found).filter(|v| v.is_finite())?))
         })
         .collect()

@@ -9,6 +9,7 @@ fn committed_journals_are_current() {
         ("pair", support::pair().text()),
         ("specimen", support::specimen().text()),
         ("oom", support::oom().text()),
+        ("stores", support::stores().text()),
         ("torn", support::torn()),
     ] {
         let path = format!("{folder}/{name}.jsonl");

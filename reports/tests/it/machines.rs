@@ -1,10 +1,13 @@
-//! A machine as the budget: its size is what its own kernel found, and nobody's wish.
+//! What figures are of: a machine, whose size is what its own kernel found and nobody's wish; a cgroup; or processes.
 
 use crate::support;
 use reports::event::BudgetEvidence;
+use reports::figures::PeakSource::{Kernel, ResidentPeaks, SampledRss};
 use reports::gate::Verdict;
+use reports::metric::Metric::Rss;
 use reports::outcome::Outcome::{Errored, Passed, Skipped};
 use reports::record::RunRecord;
+use reports::record::Series;
 use reports::{ExitCode, exit_code, judge};
 
 const IN_FORCE: &str = "budget in force";
@@ -77,4 +80,28 @@ fn a_machine_that_tells_nothing_or_something_else_was_not_seen_in_force() {
         assert_eq!(in_force(&run).outcome, Errored);
         assert_eq!(exit_code(&run), ExitCode::Errored);
     }
+}
+
+#[test]
+fn what_processes_tell_of_themselves_is_no_peak_of_a_cgroup() {
+    let mut run = support::specimen().record();
+    let cell = &mut run.cells[0];
+    assert_eq!(cell.peak().map(|peak| peak.source), Some(Kernel));
+    let rss = |source: &str, bytes| Series {
+        source: source.into(),
+        metric: Rss,
+        points: vec![(1.0, bytes)],
+    };
+    cell.series = vec![rss("process-tree", 2e8), rss("process:k3s-server", 1e8)];
+    let evidence = cell.budget.as_mut().expect("a cell with evidence");
+    evidence.enforced = false;
+    evidence.stayed_in_cgroup = false;
+    evidence.peak_bytes = Some(300 << 20);
+    let peak = cell.peak().expect("a peak");
+    assert_eq!(peak.source, ResidentPeaks);
+    assert!(reports::tables::peak(cell).contains("resident sets, added up"));
+    // Most of the processes had ended when the evidence was taken.
+    cell.budget.as_mut().expect("evidence").peak_bytes = Some(1 << 20);
+    let peak = cell.peak().expect("a peak");
+    assert_eq!((peak.source, peak.bytes), (SampledRss, 2e8));
 }

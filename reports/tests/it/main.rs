@@ -13,5 +13,6 @@ mod official;
 mod plots;
 mod prefixes;
 mod statements;
+mod stores;
 mod support;
 mod tables;

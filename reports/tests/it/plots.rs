@@ -47,7 +47,12 @@ fn budget_lines(d: &Drawing) -> Vec<f64> {
 
 #[test]
 fn words_do_not_touch() {
-    for journal in [support::pair(), support::specimen(), support::oom()] {
+    for journal in [
+        support::pair(),
+        support::specimen(),
+        support::oom(),
+        support::stores(),
+    ] {
         both(&journal.record()).iter().for_each(legible);
     }
     let torn = RunRecord::from_journal(&support::torn()).unwrap();

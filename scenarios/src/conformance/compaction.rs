@@ -75,14 +75,9 @@ pub(crate) async fn continues(cx: &CheckContext) -> CheckResult {
     goes_on(cx, 0).await
 }
 
-/// Upstream writes nothing: kine would then compact nothing either, and the token would be honoured for ever.
+/// Upstream writes nothing: kine would then compact nothing either, and the token would be honoured for ever. With the writes
+/// it holds of any datastore.
 pub(crate) async fn continues_after_writes(cx: &CheckContext) -> CheckResult {
-    if !may_be_kine(cx) {
-        return Err(CheckFault::Skipped(
-            "the server is no K3s: list/continues-after-a-compaction examines it as upstream does"
-                .to_owned(),
-        ));
-    }
     goes_on(cx, WRITES).await
 }
 

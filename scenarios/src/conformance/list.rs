@@ -74,7 +74,7 @@ pub const CHECKS: &[Check] = &[
         ..Check::BASE
     },
     // The same where the official way may never end. It answers no name: one stands as well as the least of the checks that
-    // answer it, and of these two one is always skipped.
+    // answer it, and of these two the official one is skipped on K3s.
     Check {
         id: "list/continues-after-writes-and-a-compaction",
         title: "A continue token is refused and replaced so, too, where a datastore compacts by how much was written.",

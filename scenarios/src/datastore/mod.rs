@@ -2,9 +2,12 @@
 
 mod common;
 mod compaction;
+mod faults;
 mod large_values;
 mod lease_churn;
+mod mixed_soak;
 mod read_list_scaling;
+mod restart;
 mod size;
 mod watch_fanout;
 mod write_ladder;
@@ -19,4 +22,13 @@ pub const SCENARIOS: &[&dyn Scenario] = &[
     &large_values::LargeValues,
     &lease_churn::LeaseChurn,
     &compaction::Compaction,
+    &mixed_soak::MixedSoak,
+    &restart::Restart,
+    &faults::KILL,
+    &faults::FREEZE,
+    &faults::OUT_OF_MEMORY,
+    &faults::DISK_FULL,
+    &faults::READ_ONLY,
+    &faults::KILLED_COMPACTING,
+    &faults::SlowSync,
 ];

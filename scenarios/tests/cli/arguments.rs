@@ -50,7 +50,7 @@ fn unknown_names_are_told_with_the_known_ones() {
     );
     refused(
         &with(&["--datastore", "mysql"]),
-        &["no datastore \"mysql\"", "sqlite, etcd"],
+        &["no datastore \"mysql\"", "sqlite, sqlite-full, etcd"],
     );
     refused(
         &with(&["--filter", "no such check"]),

@@ -78,7 +78,11 @@ fn a_corrupt_line_in_the_middle_is_named() {
 #[test]
 fn a_run_of_a_newer_assay_is_refused() {
     let text = std::fs::read_to_string(format!("{DATA}/specimen.jsonl")).unwrap();
-    let newer = text.replacen("\"schema\":3", "\"schema\":9999", 1);
+    let newer = text.replacen(
+        &format!("\"schema\":{}", reports::event::SCHEMA_VERSION),
+        "\"schema\":9999",
+        1,
+    );
     assert_ne!(newer, text);
     refused(newer.as_bytes(), &["9999"]);
 }

@@ -3,26 +3,29 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use reports::event::BudgetEvidence;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use tokio::process::{Child, ChildStdin};
-use tokio::sync::watch;
+use tokio::process::Child;
 
 use super::holdings::Holdings;
-use super::launch::{Keeper, Started};
+use super::launch::Started;
+use super::link::{Ends, Link};
 use super::observe;
-use super::protocol::{Told, read};
+use super::protocol::{Disk, Go};
 use crate::callback::Place;
+use crate::cell::Cell;
+use crate::cgroup::Counters;
 use crate::distribution::{Access, CommandLine, DatastoreAccess};
 use crate::sampler::{self, Sampler};
 use crate::scope::start_ticks;
 use crate::target::common::{self, told};
 use crate::target::disk::bytes_beneath;
-use crate::target::{Cluster, Exit, ProcessMemory};
+use crate::target::{Cluster, Exit, Faults, ProcessMemory, Restart, Restarted, Start};
 
 /// How long the server may take to end after SIGTERM. K3s takes 0.04 to 2 s.
 const TERM_WITHIN: Duration = Duration::from_secs(15);
@@ -31,11 +34,12 @@ const KILL_WITHIN: Duration = Duration::from_secs(15);
 
 /// A server in its cell.
 pub(super) struct NativeCluster {
-    about: About,
-    stdin: ChildStdin,
+    pub(super) about: About,
+    pub(super) ends: Arc<Ends>,
+    pub(super) link: tokio::sync::Mutex<Link>,
+    pub(super) holdings: Mutex<Holdings>,
+    life: Mutex<Life>,
     child: Child,
-    ended: watch::Receiver<Option<Exit>>,
-    holdings: Holdings,
     /// Latched: once seen outside its cgroup, it did not stay.
     stayed: AtomicBool,
     /// The work folder, if it is to outlive the cluster.
@@ -43,52 +47,54 @@ pub(super) struct NativeCluster {
 }
 
 /// What stays true for as long as the cluster lives.
-struct About {
-    pid: i32,
-    start_ticks: Option<u64>,
-    keeper_pid: i32,
-    at: Instant,
-    cgroup: Result<crate::cgroup::Cgroup, String>,
+pub(super) struct About {
+    pub keeper_pid: i32,
+    pub cgroup: Result<crate::cgroup::Cgroup, String>,
+    /// The budget's limit, bytes.
+    pub memory_limit: Option<u64>,
     access: Access,
     command: CommandLine,
-    data_dir: std::path::PathBuf,
+    /// The data folder as it is seen from here.
+    pub data_dir: std::path::PathBuf,
     etcd_metrics: Option<String>,
     datastore: Option<DatastoreAccess>,
     host: Ipv4Addr,
     log: std::path::PathBuf,
+    pub go: Go,
+    pub disk: Option<Disk>,
+}
+
+/// The present server, and what is being done to it.
+pub(super) struct Life {
+    pub pid: i32,
+    pub start_ticks: Option<u64>,
+    pub at: Instant,
+    /// Since when it is frozen.
+    pub frozen: Option<Instant>,
+    pub filled: bool,
+    pub broken: bool,
+    /// What the kernel had counted before its memory was taken away.
+    pub starved: Option<Counters>,
+    /// Where its trace is, if it is traced.
+    pub trace: Option<std::path::PathBuf>,
+    /// How many servers were traced.
+    pub traces: u32,
 }
 
 impl NativeCluster {
-    pub fn new(started: Started, holdings: Holdings, kept: Option<std::path::PathBuf>) -> Self {
-        let Keeper {
-            child,
-            pid: keeper_pid,
-            stdin,
-            mut lines,
-            ..
-        } = started.keeper;
-        let (tell, ended) = watch::channel(None);
-        let cgroup = started.cgroup.clone().ok();
-        tokio::spawn(async move {
-            let mut told = (None, None);
-            // Should the keeper be killed, the server dies with it and nobody knows its exit status.
-            while let Ok(Some(line)) = lines.next_line().await {
-                if let Ok(Told::Exited { code, signal }) = read(&line) {
-                    told = (code, signal);
-                    break;
-                }
-            }
-            let counted = cgroup.is_some_and(|cgroup| cgroup.counters().oom_kills > Some(0));
-            // Nobody waits any more when the cluster was dropped.
-            let _ = tell.send(Some(Exit::new(told.0, told.1, counted)));
-        });
+    pub fn new(
+        started: Started,
+        cell: &Cell,
+        holdings: Holdings,
+        kept: Option<std::path::PathBuf>,
+    ) -> Self {
+        let keeper_pid = started.keeper.pid;
+        let (child, link, ends) = started.keeper.listen(started.cgroup.clone().ok());
         Self {
             about: About {
-                pid: started.pid,
-                start_ticks: start_ticks(started.pid),
                 keeper_pid,
-                at: started.at,
                 cgroup: started.cgroup,
+                memory_limit: cell.budget.memory_bytes,
                 access: started.access,
                 command: started.command,
                 data_dir: started.data_dir,
@@ -96,17 +102,34 @@ impl NativeCluster {
                 datastore: started.datastore,
                 host: started.host,
                 log: started.log,
+                go: started.go,
+                disk: started.disk,
             },
-            stdin,
+            ends,
+            link: tokio::sync::Mutex::new(link),
+            holdings: Mutex::new(holdings),
+            life: Mutex::new(Life {
+                pid: started.pid,
+                start_ticks: start_ticks(started.pid),
+                at: started.at,
+                frozen: None,
+                filled: false,
+                broken: false,
+                starved: None,
+                trace: None,
+                traces: 0,
+            }),
             child,
-            ended,
-            holdings,
             stayed: AtomicBool::new(true),
             kept,
         }
     }
 
-    fn pids(&self) -> Vec<i32> {
+    pub(super) fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn pids(&self) -> Vec<i32> {
         match &self.about.cgroup {
             Ok(cgroup) => cgroup.processes(),
             Err(_) => observe::descendants(self.about.keeper_pid),
@@ -116,11 +139,11 @@ impl NativeCluster {
     /// Asks the server to end. Its pid is its own until the keeper reaps it, and the start time is checked
     /// after the pidfd was opened.
     fn terminate(&self) {
-        let about = &self.about;
-        if let Some(pid) = Pid::from_raw(about.pid)
+        let life = self.life();
+        if let Some(pid) = Pid::from_raw(life.pid)
             && let Ok(handle) = pidfd_open(pid, PidfdFlags::empty())
-            && about.start_ticks.is_some()
-            && start_ticks(about.pid) == about.start_ticks
+            && life.start_ticks.is_some()
+            && start_ticks(life.pid) == life.start_ticks
         {
             // If it has ended meanwhile, that is what was wanted.
             let _ = pidfd_send_signal(handle, Signal::TERM);
@@ -169,7 +192,7 @@ impl Cluster for NativeCluster {
     }
 
     fn started(&self) -> Instant {
-        self.about.at
+        self.life().at
     }
 
     fn samplers(&self) -> anyhow::Result<Vec<Box<dyn Sampler>>> {
@@ -184,17 +207,22 @@ impl Cluster for NativeCluster {
     }
 
     fn ended(&self) -> BoxFuture<'static, Exit> {
-        told(&self.ended)
+        told(&self.ends.final_end())
     }
 
     fn budget_evidence(&self) -> BudgetEvidence {
         let mut evidence = BudgetEvidence::default();
         match &self.about.cgroup {
             Ok(cgroup) => {
-                if cgroup.holds(self.about.pid) == Some(false) {
+                if cgroup.holds(self.life().pid) == Some(false) {
                     self.stayed.store(false, Ordering::Relaxed);
                 }
-                let (limits, counters) = (cgroup.limits(), cgroup.counters());
+                let (limits, mut counters) = (cgroup.limits(), cgroup.counters());
+                // What faults did is no failure of the server's to keep its budget.
+                let allowed = self.ends.allowed();
+                let faults = allowed.oom_kills.unwrap_or(0);
+                counters.oom_kills = counters.oom_kills.map(|kills| kills.saturating_sub(faults));
+                counters.limit_hits = counters.limit_hits.saturating_sub(allowed.limit_hits);
                 evidence =
                     common::evidence(&limits, &counters, self.stayed.load(Ordering::Relaxed));
             }
@@ -208,20 +236,56 @@ impl Cluster for NativeCluster {
         evidence
     }
 
+    fn faults(&self) -> Result<&dyn Faults, String> {
+        Ok(self)
+    }
+
+    fn is_disturbed(&self) -> bool {
+        let life = self.life();
+        let wrong = life.frozen.is_some() || life.starved.is_some() || life.trace.is_some();
+        wrong || life.filled || life.broken || self.ends.is_excused() || self.ends.down().is_some()
+    }
+
+    fn restart(&self, how: Restart) -> BoxFuture<'_, anyhow::Result<Restarted>> {
+        async move {
+            anyhow::ensure!(
+                how == Restart::Kill,
+                "failed to restart the server by {how}: its machine is this host; give --target qemu"
+            );
+            let before = self.life().words();
+            self.kill().await?;
+            self.start(Start::Plain).await?;
+            let life = self.life();
+            Ok(Restarted {
+                at: life.at,
+                before,
+                after: life.words(),
+            })
+        }
+        .boxed()
+    }
+
     fn destroy(self: Box<Self>) -> BoxFuture<'static, Vec<String>> {
         async move {
+            if self.life().frozen.is_some() {
+                // The keeper thaws, too, before it kills.
+                let _ = self.thaw().await;
+            }
             self.terminate();
-            let _ = tokio::time::timeout(TERM_WITHIN, self.ended()).await;
+            self.ends.down_within(TERM_WITHIN).await;
             let Self {
-                stdin,
+                link,
                 mut child,
                 holdings,
                 kept,
                 ..
             } = *self;
             // The end of its input tells the keeper to kill what is still there.
-            drop(stdin);
+            drop(link);
             let _ = tokio::time::timeout(KILL_WITHIN, child.wait()).await;
+            let holdings = holdings
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner);
             let release = move || match kept {
                 Some(work) => holdings.release_but(&work),
                 None => holdings.release(),

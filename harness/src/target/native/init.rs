@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::mount::{MountFlags, mount};
 use rustix::process::Signal;
+use rustix::thread::UnshareFlags;
 
 use super::protocol::{Go, read};
 
@@ -44,6 +45,10 @@ fn run(report: &OwnedFd) -> Result<std::convert::Infallible, String> {
     }
     rustix::process::setsid().map_err(|error| format!("start a session ({error})"))?;
     if go.private {
+        // A mount namespace of its own for this one mount: the keeper goes on seeing itself in /proc, and mounts,
+        // unmounts and starts servers again.
+        crate::sys::unshare(UnshareFlags::NEWNS)
+            .map_err(|error| format!("make a mount namespace for a private /proc ({error})"))?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount("proc", "/proc", "proc", flags, None::<&std::ffi::CStr>)
             .map_err(|error| format!("mount a private /proc ({error})"))?;

@@ -1,19 +1,20 @@
-//! The keeper: makes the namespaces, starts init, outlives the server, and dies with assay.
+//! The keeper: makes the namespaces, starts init, outlives servers, and dies with assay.
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
-use super::mounts;
 use super::observe::descendants;
-use super::protocol::{Go, Setup, Told, line, monotonic_ns, read};
+use super::protocol::{Go, Order, Setup, Told, line, monotonic_ns, read};
+use super::{disk, mounts};
 
 /// How long killed processes may take to go before the keeper gives up on them.
 const END_WITHIN: Duration = Duration::from_secs(10);
@@ -37,14 +38,26 @@ fn tell(told: &Told) {
 }
 
 fn run() -> Result<(), String> {
-    let setup: Setup = read(&next_line()?)?;
+    let Some(first) = next_line()? else {
+        return Ok(());
+    };
+    let setup: Setup = read(&first)?;
+    let mut own_pids = None;
     if setup.private {
         let all = UnshareFlags::NEWNS
-            | UnshareFlags::NEWPID
             | UnshareFlags::NEWNET
             | UnshareFlags::NEWIPC
             | UnshareFlags::NEWUTS;
-        if let Err(error) = crate::sys::unshare(all) {
+        let refused = match File::open("/proc/self/ns/pid") {
+            // The pid namespace is tried here, too: nothing is started in this one.
+            Ok(own) => {
+                let tried = crate::sys::unshare(all).and_then(|()| enter_new_pids(&own));
+                own_pids = Some(own);
+                tried.err()
+            }
+            Err(error) => Some(error),
+        };
+        if let Some(error) = refused {
             tell(&Told::Refused {
                 reason: format!("the kernel refuses namespaces ({error})"),
             });
@@ -56,37 +69,213 @@ fn run() -> Result<(), String> {
             .map_err(|error| format!("become a subreaper ({error})"))?;
     }
     tell(&Told::Ready);
-    let go: Go = read(&next_line()?)?;
-    let log = File::options()
-        .create(true)
-        .append(true)
-        .open(&go.log)
-        .map_err(|error| format!("open the log {} ({error})", go.log.display()))?;
-    if setup.private {
-        mounts::prepare(&setup.work, &go.program)?;
+    let mut keeper = Keeper {
+        setup,
+        own_pids,
+        prepared: false,
+        server: None,
+    };
+    while let Some(news) = keeper.wait()? {
+        match news {
+            News::Order(order) => keeper.obey(order)?,
+            News::Ended => keeper.end()?,
+        }
     }
-    if let Some(subnet) = go.subnet {
-        crate::net::configure_inside(subnet)
-            .map_err(|error| format!("set up the private network: {error:#}"))?;
-    }
-    let init = start_init(&go, log)?;
-    watch(init, setup.private)
+    keeper.end()
 }
 
-/// One line of standard input, byte by byte, so that nothing is read ahead of `poll`.
-fn next_line() -> Result<String, String> {
+/// One line of standard input, byte by byte, so that nothing is read ahead of `poll`. `None`: assay has gone.
+fn next_line() -> Result<Option<String>, String> {
     let mut bytes = Vec::new();
     let mut stdin = std::io::stdin().lock();
     let mut byte = [0];
     loop {
         match stdin.read(&mut byte) {
-            Ok(0) => return Err("go on: assay has gone".to_owned()),
+            Ok(0) => return Ok(None),
             Ok(_) if byte[0] == b'\n' => break,
             Ok(_) => bytes.push(byte[0]),
             Err(error) => return Err(format!("read from assay ({error})")),
         }
     }
-    String::from_utf8(bytes).map_err(|error| format!("read from assay ({error})"))
+    String::from_utf8(bytes)
+        .map(Some)
+        .map_err(|error| format!("read from assay ({error})"))
+}
+
+/// The next child is the first process of a new pid namespace. A second one can only be made from the keeper's own
+/// (pid_namespaces(7)), to which children go back first.
+fn enter_new_pids(own: &File) -> std::io::Result<()> {
+    leave_new_pids(own)?;
+    crate::sys::unshare(UnshareFlags::NEWPID)
+}
+
+/// Children are the keeper's neighbours again.
+fn leave_new_pids(own: &File) -> std::io::Result<()> {
+    let kind = Some(LinkNameSpaceType::ProcessID);
+    Ok(move_into_link_name_space(own.as_fd(), kind)?)
+}
+
+/// What a keeper waits for.
+enum News {
+    Order(Order),
+    /// The server ended by itself.
+    Ended,
+}
+
+struct Keeper {
+    setup: Setup,
+    /// Its own pid namespace, where there are others.
+    own_pids: Option<File>,
+    /// Whether the mounts and the network stand.
+    prepared: bool,
+    server: Option<Server>,
+}
+
+/// A server that was started and not waited for yet.
+struct Server {
+    init: Child,
+    pid: i32,
+    handle: OwnedFd,
+    /// Init's report, until it ends.
+    report: Option<ChildStdout>,
+    heard: String,
+    /// Where it sits.
+    go: Box<Go>,
+}
+
+impl Keeper {
+    fn obey(&mut self, order: Order) -> Result<(), String> {
+        let undone = |done: Result<(), String>| {
+            tell(&match done {
+                Ok(()) => Told::Done,
+                Err(reason) => Told::Undone { reason },
+            });
+        };
+        match order {
+            Order::Go(go) => self.start(go)?,
+            Order::Kill if self.server.is_none() => tell(&Told::Undone {
+                reason: "kill the server: it has ended already".to_owned(),
+            }),
+            Order::Kill => self.end()?,
+            Order::BreakDisk => undone(disk::break_it(self.setup.disk.as_ref())),
+            Order::MendDisk if self.server.is_some() => {
+                undone(Err("repair the disk: the server still runs".to_owned()));
+            }
+            Order::MendDisk => undone(disk::mend(self.setup.disk.as_ref())),
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, go: Box<Go>) -> Result<(), String> {
+        if self.server.is_some() {
+            return Err("start the server: it runs already; report this as a bug".to_owned());
+        }
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&go.log)
+            .map_err(|error| format!("open the log {} ({error})", go.log.display()))?;
+        if !self.prepared {
+            self.prepare(&go)?;
+        }
+        let started = match &self.own_pids {
+            Some(own) => {
+                enter_new_pids(own)
+                    .map_err(|error| format!("make another pid namespace ({error})"))?;
+                let started = start_init(&go, log);
+                leave_new_pids(own).map_err(|error| format!("go back ({error})"))?;
+                started
+            }
+            None => start_init(&go, log),
+        };
+        let mut init = started?;
+        let pid = init.id().cast_signed();
+        let handle = Pid::from_raw(pid)
+            .ok_or("know the first process of the cell")
+            .and_then(|pid| {
+                rustix::process::pidfd_open(pid, PidfdFlags::empty())
+                    .map_err(|_| "open a pidfd; Linux 5.3 or later is needed")
+            })?;
+        self.server = Some(Server {
+            report: init.stdout.take(),
+            init,
+            pid,
+            handle,
+            heard: String::new(),
+            go,
+        });
+        Ok(())
+    }
+
+    /// What outlives a server: mounts, disk and network.
+    fn prepare(&mut self, go: &Go) -> Result<(), String> {
+        if let Some(own) = &self.own_pids {
+            // The first child of a new pid namespace is its init: no tool may be.
+            leave_new_pids(own).map_err(|error| format!("go back ({error})"))?;
+            mounts::prepare(&self.setup.work, &go.program)?;
+        }
+        if let Some(disk) = &self.setup.disk {
+            disk::mount(disk)?;
+        }
+        if let Some(subnet) = go.subnet {
+            crate::net::configure_inside(subnet)
+                .map_err(|error| format!("set up the private network: {error:#}"))?;
+        }
+        self.prepared = true;
+        Ok(())
+    }
+
+    /// Waits for whichever comes first: an order, news of init, the end of the server. `None`: assay has gone.
+    fn wait(&mut self) -> Result<Option<News>, String> {
+        let stdin = std::io::stdin();
+        loop {
+            let mut waiting = vec![PollFd::new(&stdin, PollFlags::IN)];
+            if let Some(server) = &self.server {
+                waiting.push(PollFd::new(&server.handle, PollFlags::IN));
+                if let Some(report) = &server.report {
+                    waiting.push(PollFd::from_borrowed_fd(report.as_fd(), PollFlags::IN));
+                }
+            }
+            match poll(&mut waiting, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(format!("poll ({error})")),
+            }
+            let ready = |nth: usize| waiting.get(nth).is_some_and(|fd| !fd.revents().is_empty());
+            let (asked, ended, news) = (ready(0), ready(1), ready(2));
+            // The report first: its end is the moment of execution, and comes before the end of the server.
+            if news && let Some(server) = &mut self.server {
+                server.listen();
+            } else if asked {
+                let line = next_line()?;
+                return line.map(|line| read(&line).map(News::Order)).transpose();
+            } else if ended {
+                return Ok(Some(News::Ended));
+            }
+        }
+    }
+
+    /// Ends the server, if there is one, and tells how it ended.
+    fn end(&mut self) -> Result<(), String> {
+        let Some(mut server) = self.server.take() else {
+            return Ok(());
+        };
+        for entrance in &server.go.entrances {
+            // Frozen processes of cgroup v1 do not die.
+            if let Some(folder) = entrance.parent() {
+                crate::cgroup::thaw_folder(folder);
+            }
+        }
+        end_all(&mut server.init, self.setup.private);
+        let status = server
+            .init
+            .wait()
+            .map_err(|error| format!("wait for the server ({error})"))?;
+        tell(&Told::Exited {
+            code: status.code(),
+            signal: status.signal(),
+        });
+        Ok(())
+    }
 }
 
 fn start_init(go: &Go, log: File) -> Result<Child, String> {
@@ -107,56 +296,21 @@ fn start_init(go: &Go, log: File) -> Result<Child, String> {
     Ok(init)
 }
 
-/// Waits for whichever comes first: the end of assay, news of init, the end of the server.
-fn watch(mut init: Child, private: bool) -> Result<(), String> {
-    let pid = init.id().cast_signed();
-    let handle = Pid::from_raw(pid)
-        .ok_or("know the first process of the cell")
-        .and_then(|p| {
-            rustix::process::pidfd_open(p, PidfdFlags::empty())
-                .map_err(|_| "open a pidfd; Linux 5.3 or later is needed")
-        })?;
-    let mut report = init.stdout.take();
-    let mut heard = String::new();
-    let stdin = std::io::stdin();
-    loop {
-        let (assay_gone, news, ended) = {
-            let mut waiting = vec![
-                PollFd::new(&stdin, PollFlags::IN),
-                PollFd::new(&handle, PollFlags::IN),
-            ];
-            if let Some(report) = &report {
-                waiting.push(PollFd::from_borrowed_fd(report.as_fd(), PollFlags::IN));
-            }
-            match poll(&mut waiting, None) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(format!("poll ({error})")),
-            }
-            let ready = |nth: usize| waiting.get(nth).is_some_and(|fd| !fd.revents().is_empty());
-            (ready(0), ready(2), ready(1))
+impl Server {
+    /// Reads on in init's report, and announces what its end says.
+    fn listen(&mut self) {
+        let Some(pipe) = &mut self.report else {
+            return;
         };
-        // The report first: its end is the moment of execution, and comes before the end of the server.
-        if news && let Some(pipe) = &mut report {
-            let mut buffer = [0; 4096];
-            match pipe.read(&mut buffer) {
-                Ok(0) | Err(_) => {
-                    report = None;
-                    announce(&heard, pid, monotonic_ns());
-                }
-                Ok(count) => heard.push_str(&String::from_utf8_lossy(&buffer[..count])),
+        let mut buffer = [0; 4096];
+        match pipe.read(&mut buffer) {
+            Ok(0) | Err(_) => {
+                self.report = None;
+                announce(&self.heard, self.pid, monotonic_ns());
             }
-            continue;
-        }
-        if assay_gone || ended {
-            end_all(&mut init, private);
-            let status = init
-                .wait()
-                .map_err(|error| format!("wait for the server ({error})"))?;
-            tell(&Told::Exited {
-                code: status.code(),
-                signal: status.signal(),
-            });
-            return Ok(());
+            Ok(count) => self
+                .heard
+                .push_str(&String::from_utf8_lossy(&buffer[..count])),
         }
     }
 }

@@ -2,17 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::cluster::NativeCluster;
 use super::holdings::Holdings;
-use super::protocol::{Go, Setup, Told, line, monotonic_ns, read};
-use super::{own_pages, preflight};
+use super::link::Keeper;
+use super::protocol::{Disk, Go, Order, Setup, Told, monotonic_ns};
+use super::{disk, own_pages, preflight};
 use crate::cell::Cell;
 use crate::cgroup::{self, Cgroup};
 use crate::distribution::ServerSpec;
@@ -20,9 +18,6 @@ use crate::net::{LinkName, Subnet};
 use crate::scope::{Resource, Scope, start_ticks};
 use crate::target::common::make_work_folder;
 use crate::target::{Cluster, ProvisionError};
-
-/// How long the keeper may take for one step. Each takes milliseconds; a loaded machine gets a thousandfold.
-const STEP_WITHIN: Duration = Duration::from_secs(30);
 
 pub(super) async fn provision(
     helper: &Path,
@@ -33,7 +28,7 @@ pub(super) async fn provision(
     match launch(helper, cell, &mut holdings, scope).await {
         Ok(started) => {
             let kept = cell.keep.then(|| cell.work.clone());
-            Ok(Box::new(NativeCluster::new(started, holdings, kept)))
+            Ok(Box::new(NativeCluster::new(started, cell, holdings, kept)))
         }
         Err(error) => {
             // The keeper has gone with its pipes, which `launch` dropped; what it leaves is removed here.
@@ -63,6 +58,9 @@ pub(super) struct Started {
     /// This host's address as the server reaches it.
     pub host: Ipv4Addr,
     pub log: std::path::PathBuf,
+    /// How it was started, to start it again.
+    pub go: Go,
+    pub disk: Option<Disk>,
 }
 
 async fn launch(
@@ -75,10 +73,21 @@ async fn launch(
     let data_dir = make_folders(cell, holdings, scope)?;
     let cgroup = make_cgroup(cell, id, holdings);
     let root = rustix::process::geteuid().is_root();
-    let mut keeper = Keeper::start(helper, cell, root).await?;
+    let disk = make_disk(cell, &data_dir, holdings).await?;
+    let mut setup = Setup {
+        private: root,
+        work: cell.work.clone(),
+        disk: disk.clone(),
+    };
+    let mut keeper = Keeper::start(helper, &setup).await?;
     if root && let Some(reason) = keeper.refusal.take() {
+        ensure!(
+            disk.is_none(),
+            "failed to give the cell a disk of its own: {reason}; run as root on a host that allows namespaces"
+        );
         // Without namespaces the cell shares the host's network; the evidence does not depend on that.
-        keeper = Keeper::start(helper, cell, false).await?;
+        setup.private = false;
+        keeper = Keeper::start(helper, &setup).await?;
         keeper.refusal = Some(reason);
     }
     let private = root && keeper.refusal.is_none();
@@ -103,9 +112,18 @@ async fn launch(
         binaries: &binaries,
     };
     let command = cell.distribution.server(&spec);
-    let access = cell.distribution.access(&spec);
+    // A disk is mounted where only the keeper and what it starts see it; the way there is through the keeper.
+    let seen = match &disk {
+        Some(_) => through(keeper.pid, &data_dir),
+        None => data_dir.clone(),
+    };
+    let outside = ServerSpec {
+        data_dir: &seen,
+        ..spec.clone()
+    };
+    let access = cell.distribution.access(&outside);
     let etcd_metrics = cell.distribution.etcd_metrics(&spec);
-    let datastore = cell.distribution.datastore(&spec);
+    let datastore = cell.distribution.datastore(&outside);
     let program = own_pages::claim(&preflight::check(&command.program)?, &cell.work)?;
     let log = cell.logs.join("server.log");
     let go = Go {
@@ -114,7 +132,7 @@ async fn launch(
         entrances: cgroup.as_ref().map(Cgroup::entrances).unwrap_or_default(),
         ..Go::new(&command, program, cell.work.clone(), log.clone())
     };
-    keeper.say(&line(&go)).await?;
+    keeper.order(&Order::Go(Box::new(go.clone()))).await?;
     let (pid, at) = match keeper.hear().await? {
         Told::Executed { pid, monotonic_ns } => (pid, instant_of(monotonic_ns)),
         Told::Failed { reason } => bail!("failed to {reason}"),
@@ -130,11 +148,13 @@ async fn launch(
         cgroup,
         access,
         command,
-        data_dir,
+        data_dir: seen,
         etcd_metrics,
         datastore,
         host: subnet.map_or(Ipv4Addr::LOCALHOST, Subnet::host),
         log,
+        go,
+        disk,
     })
 }
 
@@ -145,6 +165,34 @@ fn make_folders(cell: &Cell, holdings: &mut Holdings, scope: &Scope) -> Result<s
         fs_err::create_dir_all(folder).context("failed to make the work folder; free some disk")?;
     }
     Ok(data_dir)
+}
+
+/// Makes the disk's image, if the cell is to have one. Its device is in the ledger before the keeper is, so that it is
+/// looked for after the keeper has gone.
+async fn make_disk(cell: &Cell, data_dir: &Path, holdings: &mut Holdings) -> Result<Option<Disk>> {
+    let Some(bytes) = cell.disk else {
+        return Ok(None);
+    };
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "failed to give the cell a disk of its own: that needs root; run as root"
+    );
+    let image = cell.work.join("disk.img");
+    holdings.enter(Resource::Loop {
+        image: image.clone(),
+    })?;
+    let making = image.clone();
+    tokio::task::spawn_blocking(move || disk::make(&making, bytes))
+        .await
+        .map_err(|error| anyhow!("failed to make a disk ({error})"))??;
+    let at = data_dir.to_owned();
+    Ok(Some(Disk { image, at }))
+}
+
+/// A path as a process sees it that has another mount namespace.
+fn through(pid: i32, path: &Path) -> std::path::PathBuf {
+    let root = Path::new("/proc").join(pid.to_string()).join("root");
+    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// The cell's cgroup, or why there is none.
@@ -175,7 +223,7 @@ async fn connect(id: u32, peer: i32, holdings: &mut Holdings) -> Result<Subnet> 
 }
 
 /// A process that just started as our child's child or child, so that its pid is its own until it is reaped.
-fn process(pid: i32, what: &str) -> Resource {
+pub(super) fn process(pid: i32, what: &str) -> Resource {
     Resource::Process {
         pid,
         // 0 is nobody's start time on a running system: if it has gone already, nothing will be signalled.
@@ -184,70 +232,8 @@ fn process(pid: i32, what: &str) -> Resource {
     }
 }
 
-fn instant_of(monotonic: i64) -> Instant {
+pub(super) fn instant_of(monotonic: i64) -> Instant {
     let ago = u64::try_from(monotonic_ns() - monotonic).unwrap_or(0);
     let now = Instant::now();
     now.checked_sub(Duration::from_nanos(ago)).unwrap_or(now)
-}
-
-/// The keeper's process and the pipes to it. Dropping it closes them, upon which it kills the server.
-pub(super) struct Keeper {
-    pub child: Child,
-    pub pid: i32,
-    pub stdin: ChildStdin,
-    pub lines: Lines<BufReader<ChildStdout>>,
-    /// Why there are no namespaces, where the kernel refused them.
-    pub refusal: Option<String>,
-}
-
-impl Keeper {
-    async fn start(helper: &Path, cell: &Cell, private: bool) -> Result<Self> {
-        let mut child = Command::new(helper)
-            .arg(super::KEEPER)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            // A Ctrl-C at the terminal is for assay, which then ends the server in order.
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("failed to start the keeper {}", helper.display()))?;
-        let (Some(stdin), Some(stdout), Some(pid)) =
-            (child.stdin.take(), child.stdout.take(), child.id())
-        else {
-            bail!("failed to start the keeper: it has no pipes; report this as a bug");
-        };
-        let mut keeper = Self {
-            child,
-            pid: pid.cast_signed(),
-            stdin,
-            lines: BufReader::new(stdout).lines(),
-            refusal: None,
-        };
-        let work = cell.work.clone();
-        keeper.say(&line(&Setup { private, work })).await?;
-        match keeper.hear().await? {
-            Told::Ready => {}
-            Told::Refused { reason } => keeper.refusal = Some(reason),
-            Told::Failed { reason } => bail!("failed to {reason}"),
-            other => bail!("failed to start the keeper: it said {other:?}; report this as a bug"),
-        }
-        Ok(keeper)
-    }
-
-    async fn say(&mut self, line: &str) -> Result<()> {
-        self.stdin
-            .write_all(line.as_bytes())
-            .await
-            .context("failed to instruct the keeper: it has ended; look at `dmesg` for why")
-    }
-
-    /// The keeper's next line.
-    pub async fn hear(&mut self) -> Result<Told> {
-        let line = tokio::time::timeout(STEP_WITHIN, self.lines.next_line())
-            .await
-            .map_err(|_| anyhow!("failed to hear from the keeper within {STEP_WITHIN:?}"))?
-            .context("failed to hear from the keeper")?
-            .context("failed to hear from the keeper: it has ended; look at `dmesg` for why")?;
-        read(&line).map_err(|reason| anyhow!("failed to {reason}"))
-    }
 }

@@ -2,8 +2,8 @@
 //!
 //! The chain is assay -> keeper -> init, which becomes the server:
 //! - the *keeper* (`assay __keeper`, single-threaded, outside the cell's cgroup) makes the namespaces, prepares
-//!   mounts and the network in them, starts init, and reports how the server ends. Its standard input is a pipe
-//!   from assay: at its end, also when assay was killed, it kills the server and ends;
+//!   mounts and the network in them, starts init, reports how the server ends, and starts it again when it is told to.
+//!   Its standard input is a pipe from assay: at its end, also when assay was killed, it kills the server and ends;
 //! - *init* (`assay __init`) enters the cgroup before anything else, then executes the server, so that the
 //!   budget holds from the server's first instruction and nothing of assay stays inside.
 //!
@@ -11,15 +11,22 @@
 //! the evidence says why: the budget is then observed, not enforced.
 
 mod cluster;
+mod disk;
+mod disk_faults;
+mod faults;
+mod filler;
 mod holdings;
 mod init;
 mod keeper;
 mod launch;
+mod link;
+mod memory;
 mod mounts;
 mod observe;
 mod own_pages;
 mod preflight;
 mod protocol;
+mod trace;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,6 +84,11 @@ impl Target for NativeTarget {
 
     fn timing(&self) -> Timing {
         Timing::Real
+    }
+
+    /// Their cells' disks need loop devices and mounts.
+    fn has_faults(&self) -> bool {
+        rustix::process::geteuid().is_root()
     }
 
     fn shapes(&self) -> &'static [Shape] {

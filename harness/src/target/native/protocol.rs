@@ -14,9 +14,34 @@ pub(super) struct Setup {
     pub private: bool,
     /// The cell's work folder.
     pub work: PathBuf,
+    /// The disk that the data folder is to lie on; `None`: where it lies anyway.
+    pub disk: Option<Disk>,
 }
 
-/// assay's second line to the keeper, which hands it on to init.
+/// A file system in a file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Disk {
+    /// The file.
+    pub image: PathBuf,
+    /// Where it is mounted, in the keeper's mount namespace alone.
+    pub at: PathBuf,
+}
+
+/// What assay asks of the keeper after that, as often as it likes. The end of its input ends everything.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub(super) enum Order {
+    /// Start the server; there must be none.
+    Go(Box<Go>),
+    /// SIGKILL to the server and all that it started. Answered with [`Told::Exited`].
+    Kill,
+    /// Make the disk read-only as an error of its device does. Answered with [`Told::Done`].
+    BreakDisk,
+    /// Unmount the disk, repair it, mount it again; there must be no server. Answered with [`Told::Done`].
+    MendDisk,
+}
+
+/// How a server is started; the keeper hands it on to init.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Go {
     /// The private network; `None`: the host's.
@@ -83,6 +108,13 @@ pub(super) enum Told {
     },
     /// The server could not be executed.
     Failed {
+        /// Completes "failed to ...".
+        reason: String,
+    },
+    /// What was ordered is done.
+    Done,
+    /// What was ordered could not be done; all else is as it was.
+    Undone {
         /// Completes "failed to ...".
         reason: String,
     },

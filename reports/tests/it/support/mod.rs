@@ -12,8 +12,10 @@ use reports::outcome::Outcome;
 use reports::record::RunRecord;
 
 mod cells;
+mod stores;
 
 pub use cells::{cell, findings};
+pub use stores::stores;
 
 pub const MIB: f64 = 1024.0 * 1024.0;
 

@@ -63,6 +63,20 @@ impl Bench {
         keys: u32,
         floor: u64,
     ) -> anyhow::Result<Option<Self>> {
+        Self::open_part(cx, level, word(level), keys, floor).await
+    }
+
+    /// The same for one part of several that a scenario has at one level.
+    ///
+    /// # Errors
+    /// When its history cannot be begun.
+    pub async fn open_part(
+        cx: &ScenarioContext<'_>,
+        level: Level,
+        part: &str,
+        keys: u32,
+        floor: u64,
+    ) -> anyhow::Result<Option<Self>> {
         let word = word(level);
         let store = match Store::open(cx, level, &cx.scenario().replace('_', "-")).await {
             Ok(store) => store,
@@ -78,7 +92,7 @@ impl Bench {
             level,
             suite: cx.suite().to_owned(),
             scenario: cx.scenario().to_owned(),
-            part: word.to_owned(),
+            part: part.to_owned(),
             keys: store.key_names(keys),
             revision: store.revision().await?,
             floor,

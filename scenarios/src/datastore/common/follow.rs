@@ -118,6 +118,11 @@ impl Follower {
         matches!(tokio::time::timeout(within, reached).await, Ok(Ok(_)))
     }
 
+    /// Whether the server has ended it.
+    pub fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Ends it and gives what it delivered.
     ///
     /// # Errors

@@ -217,7 +217,7 @@ pub fn bounded(cx: &ScenarioContext<'_>, plan: Plan, cycles: &[Cycle]) {
     };
     let later = (sizes.len() - SETTLED) as f64;
     let written = later * plan.writes as f64 * plan.value_bytes as f64;
-    let sqlite = cx.datastore == Datastore::Sqlite;
+    let sqlite = cx.datastore.is_sqlite();
     let step = if sqlite { SQLITE_STEP } else { ETCD_STEP };
     if written / 2.0 > step {
         let grown = last.0 as f64 - settled.0 as f64;

@@ -8,10 +8,12 @@ use reports::metric::{Metric, Unit};
 
 use super::super::size;
 
-/// A rung that was answered too seldom is run once more, for as long as it takes by then, at most this long.
+/// A rung that was answered too seldom is run again, for as long as it takes by then, at most this many seconds.
 const LONGEST: f64 = 30.0;
 /// As many answers as a p99 needs, and some.
 const WANTED: f64 = 150.0;
+/// How often at most.
+const TRIES: u32 = 3;
 
 /// A rung that was climbed.
 pub struct Rung {
@@ -30,7 +32,7 @@ pub fn word(level: Level) -> &'static str {
     }
 }
 
-/// Runs a workload; once more and longer, when too little was answered to say anything although nothing failed.
+/// Runs a workload; again and longer, when too little was answered to say anything although nothing failed.
 ///
 /// # Errors
 /// When it could not be run.
@@ -41,17 +43,20 @@ pub async fn climb(
     name: &str,
 ) -> anyhow::Result<Rung> {
     let phase = format!("{}-{name}", word(store.level()));
-    let rung = once(cx, store, workload, &phase).await?;
-    let done = rung.load.done() as f64;
-    if done >= load::FLOOR as f64 || rung.load.errors() > 0 {
-        return Ok(rung);
+    let mut rung = once(cx, store, workload, &phase).await?;
+    for again in 2..=TRIES {
+        let done = rung.load.done() as f64;
+        if done >= load::FLOOR as f64 || rung.load.errors() > 0 {
+            break;
+        }
+        let longer = rung.load.interval.as_secs_f64() * WANTED / done.max(1.0);
+        let workload = Workload {
+            seconds: longer.min(LONGEST * f64::from(cx.patience)),
+            ..workload.clone()
+        };
+        rung = once(cx, store, &workload, &format!("{phase}-try{again}")).await?;
     }
-    let longer = workload.seconds * WANTED / done.max(1.0);
-    let workload = Workload {
-        seconds: longer.min(LONGEST * f64::from(cx.patience)),
-        ..workload.clone()
-    };
-    once(cx, store, &workload, &format!("{phase}-longer")).await
+    Ok(rung)
 }
 
 async fn once(
