@@ -24,6 +24,7 @@ pub mod latency;
 pub mod markdown;
 pub mod metric;
 pub mod mutants;
+pub mod observer;
 pub mod official;
 pub mod outcome;
 pub mod overview;

@@ -89,7 +89,12 @@ impl<'a> Case<'a> {
 
     /// The list that shows the end: the last that says so, else the last that was asked for when nobody wrote any more.
     pub(super) fn final_list(&self) -> Option<&'a Listing> {
-        let said = self.history.listings.iter().rev().find(|list| list.is_final);
+        let said = self
+            .history
+            .listings
+            .iter()
+            .rev()
+            .find(|list| list.is_final);
         said.or_else(|| {
             let quiet = self.quiet?;
             let mut lists = self.history.listings.iter().rev();
@@ -99,7 +104,8 @@ impl<'a> Case<'a> {
 
     /// Whether it is that list.
     pub(super) fn is_final(&self, list: &Listing) -> bool {
-        self.final_list().is_some_and(|last| std::ptr::eq(last, list))
+        self.final_list()
+            .is_some_and(|last| std::ptr::eq(last, list))
     }
 
     /// Whether a revision of this key was given out again for other content of it: then nothing tells its versions.

@@ -57,9 +57,7 @@ fn told(case: &Case<'_>, key: usize, delete: usize) -> bool {
         None => {
             let shown = case.final_list().map(|list| {
                 let mut items = list.items.iter();
-                items.any(|(at, version)| {
-                    *at as usize == key && Some(version.revision) == wanted
-                })
+                items.any(|(at, version)| *at as usize == key && Some(version.revision) == wanted)
             });
             shown == Some(true)
         }

@@ -67,15 +67,13 @@ fn a_good_history_passes_with_its_judges_named() {
 #[test]
 fn what_a_judge_found_is_a_failure_with_its_evidence_in_every_report() {
     let mut history = history();
-    let phantom = history
-        .operations
-        .iter_mut()
-        .find_map(|operation| match &mut operation.answer {
-            Answer::Read {
-                found: Some(found), ..
-            } => Some(found),
-            _ => None,
-        });
+    let mut reads = history.operations.iter_mut();
+    let phantom = reads.find_map(|operation| match &mut operation.answer {
+        Answer::Read {
+            found: Some(found), ..
+        } => Some(found).filter(|found| found.revision > 10),
+        _ => None,
+    });
     phantom.unwrap().value = 1 << 40;
     let run = run(Ok(&text(&history)));
     let verdicts = &run.cells[0].verdicts;
