@@ -29,6 +29,9 @@ pub(super) fn mark(case: &mut Case<'_>) {
         let mut gone = built_over(case, key, &faults);
         gone.extend(not_at_the_end(case, key, end.as_ref()));
         for index in gone {
+            if case.commits[index].fate == Fate::Lost {
+                continue;
+            }
             if case.commits[index].content == Content::Deleted {
                 undone.push(index);
             } else {
