@@ -53,7 +53,8 @@ impl<'c, 'a> Sweep<'c, 'a> {
         let newest = |fault| (fault, loss::newest_that_stayed(case, fault));
         Self {
             case,
-            axis: Axis::of(case, |commit| commit.fate == Fate::Stayed),
+            // A delete that was undone was true until then.
+            axis: Axis::of(case, |commit| commit.fate != Fate::Lost),
             once: last_loss(case, &faults).map(|last| {
                 let there = |commit: &Commit| commit.call <= last && commit.fate != Fate::Undone;
                 (last, Axis::of(case, there))
