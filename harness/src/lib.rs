@@ -19,6 +19,7 @@ pub mod doctor;
 pub mod drive;
 pub mod engine;
 pub mod guest;
+pub mod histories;
 mod hold;
 pub mod host;
 mod internal;

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
 pub use crate::evidence::{AgentEvidence, BudgetEvidence};
+use crate::histories::HistoryNamed;
 use crate::metric::{Metric, Unit};
+pub use crate::observer::Observer;
 use crate::official::OfficialList;
 use crate::outcome::Outcome;
 use crate::statement::Statement;
@@ -74,6 +76,8 @@ pub enum EventKind {
     DiskProbe(DiskProbe),
     /// What a scenario states of the server.
     Statement(Statement),
+    /// A history is about to be recorded beside the journal; told before its first operation.
+    History(HistoryNamed),
     /// How the budget was enforced and what the kernel says of it.
     BudgetEvidence(BudgetEvidence),
     /// A scenario's end.
@@ -292,27 +296,4 @@ pub struct DiskProbe {
     /// Why there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_probed_because: Option<String>,
-}
-
-/// What the instrument itself used during the run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Observer {
-    /// CPU time of the whole assay process, milliseconds.
-    pub cpu_ms: f64,
-    /// Highest resident set size, bytes.
-    pub max_rss_bytes: u64,
-    /// CPU time of the sampler thread, milliseconds.
-    pub sampler_cpu_ms: f64,
-    /// Time for which the sampler ran, milliseconds.
-    pub sampler_wall_ms: f64,
-    /// The part of `sampler_cpu_ms` after the servers were ready, at 10 Hz; 0 in journals that did not tell it apart.
-    #[serde(default)]
-    pub settled_cpu_ms: f64,
-    /// The part of `sampler_wall_ms` after the servers were ready, at 10 Hz.
-    #[serde(default)]
-    pub settled_wall_ms: f64,
-    /// Samples taken.
-    pub samples: u64,
-    /// Worst lateness of a sample against its schedule, milliseconds.
-    pub worst_lateness_ms: f64,
 }

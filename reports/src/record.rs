@@ -9,6 +9,7 @@ use crate::event::{
     Observer, RunStarted,
 };
 use crate::gate::Verdict;
+use crate::histories::HistoryRecord;
 use crate::metric::Metric;
 use crate::official::OfficialList;
 use crate::outcome::Outcome;
@@ -61,6 +62,9 @@ pub struct CellRecord {
     pub measurements: Vec<Measurement>,
     /// Latency distributions.
     pub latencies: Vec<Latency>,
+    /// Histories that scenarios recorded, and what the judges found in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub histories: Vec<HistoryRecord>,
     /// What scenarios state of the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statements: Vec<Statement>,
@@ -284,6 +288,7 @@ impl CellRecord {
             measurements: Vec::new(),
             latencies: Vec::new(),
             statements: Vec::new(),
+            histories: Vec::new(),
             scenarios: Vec::new(),
             series: Vec::new(),
             disk_probe: None,
@@ -318,6 +323,7 @@ impl CellRecord {
             EventKind::Measurement(measurement) => self.measurements.push(measurement.clone()),
             EventKind::Latency(latency) => self.latencies.push(latency.clone()),
             EventKind::DiskProbe(probe) => self.disk_probe = Some(probe.clone()),
+            EventKind::History(named) => self.histories.push(HistoryRecord::new(named.clone())),
             EventKind::Statement(statement) => self.statements.push(statement.clone()),
             EventKind::BudgetEvidence(evidence) => {
                 // A cell may start its server more than once, each with its own cgroup: the worst of all counts.

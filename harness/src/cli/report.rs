@@ -77,6 +77,7 @@ pub(super) fn load(run: &Path) -> Result<RunRecord, CommandError> {
     let mut record = RunRecord::from_journal(&text).map_err(|error| {
         CommandError::Usage(format!("failed to read {}: {error}", journal.display()))
     })?;
+    crate::histories::judge(run, &mut record);
     reports::judge(&mut record);
     Ok(record)
 }

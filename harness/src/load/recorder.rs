@@ -13,6 +13,8 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use anyhow::Context;
+use reports::event::EventKind;
+use reports::histories::{FOLDER, HistoryNamed};
 use reports::history::{Header, Line, Listing, Mark, MarkKind, Nanos, Operation, Watched};
 
 use crate::scenario::ScenarioContext;
@@ -49,8 +51,15 @@ impl Recorder {
     /// When the file cannot be made, or is there already.
     pub fn create(cx: &ScenarioContext<'_>, header: Header) -> anyhow::Result<Self> {
         let name = format!("{}-{}-{}.jsonl", cx.cell(), header.scenario, header.part);
-        let folder = cx.folder.join("histories");
+        let folder = cx.folder.join(FOLDER);
         fs_err::create_dir_all(&folder).context("failed to make a folder for histories")?;
+        // Before the file is there: a history that somebody began is judged, or missed, whatever becomes of assay.
+        cx.sink.emit(EventKind::History(HistoryNamed {
+            suite: header.suite.clone(),
+            scenario: header.scenario.clone(),
+            part: header.part.clone(),
+            file: format!("{FOLDER}/{name}"),
+        }));
         Self::at(folder.join(name), header)
     }
 

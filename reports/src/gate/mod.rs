@@ -9,6 +9,7 @@ mod agents;
 pub mod budget;
 pub mod checks;
 pub mod completeness;
+pub mod history;
 pub mod liveness;
 pub mod statements;
 
@@ -39,6 +40,7 @@ pub static GATES: &[&dyn Gate] = &[
     &liveness::Liveness,
     &checks::Checks,
     &statements::Statements,
+    &history::Histories,
     &completeness::Completeness,
 ];
 

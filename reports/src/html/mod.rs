@@ -17,6 +17,7 @@ mod cards;
 mod checks;
 mod evidence;
 mod footer;
+mod histories;
 mod official;
 mod plots;
 mod stores;
@@ -44,6 +45,11 @@ const SECTIONS: &[Section] = &[
     ("datastores", "Datastores, side by side", datastores),
     ("official", "Official conformance tests", official::render),
     ("checks", "Checks", checks::render),
+    (
+        "histories",
+        "What the judges found in the histories",
+        histories::render,
+    ),
     ("footprint", "Measurements", measurements),
     ("budget", "Budget evidence and verdicts", evidence::render),
     ("warnings", "Warnings", footer::warnings),

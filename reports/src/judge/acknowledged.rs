@@ -21,8 +21,12 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     for commit in &lost {
         tally.violation(|| format!("lost: {}", tell::commit(case, commit)));
     }
-    if !case.history.listings.iter().any(|list| list.is_final) {
-        let why = "the history has no final list, so nobody looked at what survived";
+    if case.final_list().is_none() {
+        if lost.is_empty() && loss::faults(case).is_empty() {
+            let why = "there was no fault to survive, and nobody listed what was there at the end";
+            return Finding::skipped(NAME, why);
+        }
+        let why = "nobody listed what was there at the end, so what survived is not known";
         tally.undecided(why.to_owned());
     }
     let mut finding = tally.finding(NAME, "acknowledged writes", "lost");

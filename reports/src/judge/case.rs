@@ -7,56 +7,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::claim::{self, Claim, Content, Source, content, expected};
+pub(super) use super::commit::{Commit, Fate, Standing};
 use super::{loss, settle};
-use crate::history::{Answer, History, Key, Nanos, Operation, Request, Revision, ValueId};
-
-/// What became of a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It was current until the next one.
-    Stayed,
-    /// It was forgotten: what was before it was seen again.
-    Lost,
-    /// A delete that was undone although later writes stayed.
-    Undone,
-}
-
-/// A version that a key had.
-#[derive(Debug, Clone)]
-pub(super) struct Commit {
-    pub(super) key: Key,
-    pub(super) revision: Revision,
-    pub(super) content: Content,
-    /// The request that wrote it (see [`Case::request`]), where one is known.
-    pub(super) writer: Option<usize>,
-    /// When that was sent; 0 where it is unknown.
-    pub(super) call: Nanos,
-    /// When it was acknowledged; [`Nanos::MAX`] where it never was.
-    pub(super) end: Nanos,
-    /// From here on somebody knew of it.
-    pub(super) known: Nanos,
-    /// The latest time at which a read or list was sent that still saw it.
-    pub(super) seen: Nanos,
-    pub(super) fate: Fate,
-}
-
-impl Commit {
-    /// Whether the server has told its writer.
-    pub(super) fn acknowledged(&self) -> bool {
-        self.end != Nanos::MAX
-    }
-}
-
-/// How a claim stands to the versions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It is that version.
-    Genuine(usize),
-    /// Nobody can have caused it.
-    Phantom(&'static str),
-    /// A better claim says otherwise.
-    Contradicted,
-}
+use crate::history::{Answer, History, Key, Listing, Nanos, Operation, Request, Revision, ValueId};
 
 /// A history, read once for all judges.
 pub(super) struct Case<'a> {
@@ -70,6 +23,8 @@ pub(super) struct Case<'a> {
     pub(super) unsettled: Vec<bool>,
     /// Deletes whose revision nothing tells, by key.
     pub(super) loose: Vec<Vec<usize>>,
+    /// From here on nobody wrote any more; `None` where something was still open when the history ended.
+    quiet: Option<Nanos>,
     /// Versions whose revision was acknowledged again, for the same key and other content.
     pub(super) replaced: Vec<usize>,
     /// Deletes of each key that were not lost: the revision, when it was sent, and the earliest time at which it or a
@@ -96,6 +51,7 @@ impl<'a> Case<'a> {
             tainted: HashSet::new(),
             unsettled: vec![false; keys],
             loose: vec![Vec::new(); keys],
+            quiet: quiet_from(history),
             replaced: Vec::new(),
             deletes: Vec::new(),
             writers: HashMap::with_capacity(history.operations.len()),
@@ -129,6 +85,33 @@ impl<'a> Case<'a> {
             None => &self.history.operations[index],
             Some(open) => &self.history.open[open],
         }
+    }
+
+    /// The list that shows the end: the last that says so, else the last that was asked for when nobody wrote any more.
+    pub(super) fn final_list(&self) -> Option<&'a Listing> {
+        let said = self
+            .history
+            .listings
+            .iter()
+            .rev()
+            .find(|list| list.is_final);
+        said.or_else(|| {
+            let quiet = self.quiet?;
+            let mut lists = self.history.listings.iter().rev();
+            lists.find(|list| list.asked.is_none() && list.call >= quiet)
+        })
+    }
+
+    /// Whether it is that list.
+    pub(super) fn is_final(&self, list: &Listing) -> bool {
+        self.final_list()
+            .is_some_and(|last| std::ptr::eq(last, list))
+    }
+
+    /// Whether a revision of this key was given out again for other content of it: then nothing tells its versions.
+    pub(super) fn confused(&self, key: Key) -> bool {
+        let mut replaced = self.replaced.iter();
+        replaced.any(|place| self.commits[*place].key == key)
     }
 
     /// The number of requests.
@@ -392,4 +375,11 @@ impl<'a> Case<'a> {
             None => *acknowledged < claim.call,
         })
     }
+}
+
+fn quiet_from(history: &History) -> Option<Nanos> {
+    let writes = history.operations.iter();
+    let writes = writes.filter(|operation| content(operation.request).is_some());
+    let last = writes.map(|operation| operation.end).max();
+    history.open.is_empty().then_some(last.unwrap_or(0))
 }

@@ -9,7 +9,7 @@ use crate::history::Request;
 /// Looks at each version and the one before it.
 pub(super) fn judge(case: &Case<'_>, tally: &mut Tally) {
     for key in 0..case.by_key.len() {
-        if case.unsettled[key] {
+        if case.unsettled[key] || case.confused(key as u32) {
             continue;
         }
         let mut before: Option<&Commit> = None;

@@ -87,6 +87,8 @@ fn content(case: &Case<'_>, index: usize, list: &Listing, tally: &mut Tally) {
                 // What is a phantom, contradicts others or came back is told elsewhere.
                 None => continue,
                 Some(_) if case.comes_back(claim, Some(list.revision)) => continue,
+                // What was seen before it was lost.
+                Some(commit) if commit.fate == Fate::Lost => continue,
                 Some(commit) => Some(commit),
             },
         };
@@ -119,11 +121,15 @@ fn state<'c>(case: &'c Case<'_>, key: usize, list: &Listing) -> Option<Option<&'
     let until = versions.partition_point(|at| case.commits[*at].revision <= list.revision);
     for at in versions[..until].iter().rev() {
         let commit = &case.commits[*at];
+        // A revision that was given out again after a fault.
+        if commit.call > list.end {
+            continue;
+        }
         match commit.fate {
             Fate::Stayed => {}
             // Somebody saw it later than this list, so it was there.
             Fate::Lost if list.end < commit.seen => {}
-            Fate::Lost if list.is_final => continue,
+            Fate::Lost if case.is_final(list) => continue,
             Fate::Lost | Fate::Undone => return None,
         }
         return (!may_be_deleted(case, commit))

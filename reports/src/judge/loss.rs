@@ -9,13 +9,16 @@ use std::collections::HashMap;
 
 use super::case::{Case, Commit, Fate, Standing};
 use super::claim::{Claim, Content, Source, expected};
-use crate::history::{Key, Listing, MarkKind, Nanos, Request, Revision};
+use crate::history::{Key, MarkKind, Nanos, Request, Revision};
 
 /// Marks the versions that were lost and the deletes that were undone.
 pub(super) fn mark(case: &mut Case<'_>) {
     let faults = faults(case);
-    let finals = finals(case);
+    let end = last_list(case);
     let mut undone = Vec::new();
+    for fault in &faults {
+        numbered_again(case, *fault);
+    }
     for place in case.replaced.clone() {
         let call = case.commits[place].call;
         if faults.iter().any(|fault| call <= *fault) {
@@ -24,8 +27,11 @@ pub(super) fn mark(case: &mut Case<'_>) {
     }
     for key in 0..case.by_key.len() {
         let mut gone = built_over(case, key, &faults);
-        gone.extend(not_at_the_end(case, key, &finals));
+        gone.extend(not_at_the_end(case, key, end.as_ref()));
         for index in gone {
+            if case.commits[index].fate == Fate::Lost {
+                continue;
+            }
             if case.commits[index].content == Content::Deleted {
                 undone.push(index);
             } else {
@@ -53,6 +59,21 @@ pub(super) fn mark(case: &mut Case<'_>) {
     }
     for (fault, newest) in newest {
         roll_back(case, fault, newest);
+    }
+}
+
+/// Where revisions began again after a fault at one that had been given out before, what had these revisions is gone,
+/// unless somebody saw it later.
+fn numbered_again(case: &mut Case<'_>, fault: Nanos) {
+    let later = case.commits.iter();
+    let later = later.filter(|commit| commit.writer.is_some() && commit.call >= fault);
+    let Some(lowest) = later.map(|commit| commit.revision).min() else {
+        return;
+    };
+    for commit in &mut case.commits {
+        if commit.known <= fault && commit.revision >= lowest && commit.seen < fault {
+            commit.fate = Fate::Lost;
+        }
     }
 }
 
@@ -155,51 +176,44 @@ fn built_over(case: &Case<'_>, key: usize, faults: &[Nanos]) -> Vec<usize> {
     gone
 }
 
-/// What each final list shows of each key: the revision, or `None` where the claim is another judge's.
-struct Final<'a> {
-    list: &'a Listing,
+/// What the final list shows of each key: the revision, or `None` where the claim is another judge's.
+struct Final {
+    call: Nanos,
     shown: HashMap<Key, Option<Revision>>,
 }
 
-fn finals<'a>(case: &Case<'a>) -> Vec<Final<'a>> {
-    let listings = case.history.listings.iter().enumerate();
-    listings
-        .filter(|(_, list)| list.is_final)
-        .map(|(index, list)| {
-            let shown = list.items.iter().map(|(key, version)| {
-                let standing = case.standing(&Claim {
-                    key: *key,
-                    revision: version.revision,
-                    content: Content::Put(version.value),
-                    source: Source::List(index),
-                    call: list.call,
-                    end: list.end,
-                });
-                let genuine = matches!(standing, Standing::Genuine(_));
-                (*key, genuine.then_some(version.revision))
-            });
-            let shown = shown.collect();
-            Final { list, shown }
-        })
-        .collect()
+fn last_list(case: &Case<'_>) -> Option<Final> {
+    let list = case.final_list()?;
+    let shown = list.items.iter().map(|(key, version)| {
+        let standing = case.standing(&Claim {
+            key: *key,
+            revision: version.revision,
+            content: Content::Put(version.value),
+            source: Source::List(0),
+            call: list.call,
+            end: list.end,
+        });
+        let genuine = matches!(standing, Standing::Genuine(_));
+        (*key, genuine.then_some(version.revision))
+    });
+    Some(Final {
+        call: list.call,
+        shown: shown.collect(),
+    })
 }
 
 /// Versions that were known before the final list and are not in it, nor anything later.
-fn not_at_the_end(case: &Case<'_>, key: usize, finals: &[Final<'_>]) -> Vec<usize> {
-    let Some(first) = finals.iter().map(|shown| shown.list.call).min() else {
+fn not_at_the_end(case: &Case<'_>, key: usize, end: Option<&Final>) -> Vec<usize> {
+    let Some(end) = end else {
         return Vec::new();
     };
-    let mut last: Option<Revision> = None;
-    for shown in finals {
-        match shown.shown.get(&(key as Key)) {
-            Some(None) => return Vec::new(),
-            Some(Some(revision)) => last = last.max(Some(*revision)),
-            None => {}
-        }
-    }
-    let versions = &case.by_key[key];
+    let last = match end.shown.get(&(key as Key)) {
+        Some(None) => return Vec::new(),
+        Some(Some(revision)) => Some(*revision),
+        None => None,
+    };
     let mut gone = Vec::new();
-    for &index in versions.iter().rev() {
+    for &index in case.by_key[key].iter().rev() {
         let commit = &case.commits[index];
         let kept = match last {
             Some(last) => commit.revision <= last,
@@ -209,7 +223,7 @@ fn not_at_the_end(case: &Case<'_>, key: usize, finals: &[Final<'_>]) -> Vec<usiz
             break;
         }
         // What was still under way when the list was taken may have come after it.
-        if commit.known <= first {
+        if commit.known <= end.call {
             gone.push(index);
         }
     }

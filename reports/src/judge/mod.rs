@@ -9,6 +9,7 @@ mod axis;
 mod case;
 mod chain;
 mod claim;
+mod commit;
 mod finding;
 mod floor;
 mod listing;

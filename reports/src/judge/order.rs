@@ -53,10 +53,11 @@ impl<'c, 'a> Sweep<'c, 'a> {
         let newest = |fault| (fault, loss::newest_that_stayed(case, fault));
         Self {
             case,
-            axis: Axis::of(case, |commit| commit.fate == Fate::Stayed),
-            once: faults.last().map(|last| {
-                let there = |commit: &Commit| commit.call <= *last && commit.fate != Fate::Undone;
-                (*last, Axis::of(case, there))
+            // A delete that was undone was true until then.
+            axis: Axis::of(case, |commit| commit.fate != Fate::Lost),
+            once: last_loss(case, &faults).map(|last| {
+                let there = |commit: &Commit| commit.call <= last && commit.fate != Fate::Undone;
+                (last, Axis::of(case, there))
             }),
             shown: Shown {
                 revision: case.history.header.revision,
@@ -181,7 +182,8 @@ impl<'c, 'a> Sweep<'c, 'a> {
                 Err("a write got a revision that had been shown before it was sent")
             });
         }
-        if self.case.unsettled[operation.key as usize] {
+        let key = operation.key;
+        if self.case.unsettled[key as usize] || self.case.confused(key) {
             return None;
         }
         match &operation.answer {
@@ -321,4 +323,14 @@ impl<'c, 'a> Sweep<'c, 'a> {
             Who::Unanswered(index) => tell::commit(self.case, &self.case.commits[index]),
         }
     }
+}
+
+/// Until when something may have been there that was lost later: until the last fault, or, where something was lost
+/// after that, for all that is known to the end.
+fn last_loss(case: &Case<'_>, faults: &[Nanos]) -> Option<Nanos> {
+    let lost = case.commits.iter();
+    let lost = lost.filter(|commit| commit.fate == Fate::Lost);
+    let newest = lost.map(|commit| commit.call).max()?;
+    let last = faults.last().copied().filter(|fault| newest <= *fault);
+    Some(last.unwrap_or(Nanos::MAX))
 }

@@ -16,7 +16,7 @@ pub(super) fn mark(case: &mut Case<'_>) {
     }
     // A write whose value nobody saw was not applied, or it is what the key holds at the end: only who has seen it
     // can build upon it. The final list tells; without one it stays open.
-    if case.history.listings.iter().any(|list| list.is_final) {
+    if case.final_list().is_some() {
         return;
     }
     let mut written = std::collections::HashSet::new();
@@ -55,14 +55,11 @@ fn told(case: &Case<'_>, key: usize, delete: usize) -> bool {
             !matches!(request, Request::Create { .. }) && expected(request) == wanted
         }),
         None => {
-            let finals = case.history.listings.iter().filter(|list| list.is_final);
-            let mut shown = finals.map(|list| {
+            let shown = case.final_list().map(|list| {
                 let mut items = list.items.iter();
                 items.any(|(at, version)| *at as usize == key && Some(version.revision) == wanted)
             });
-            shown
-                .next()
-                .is_some_and(|first| first && shown.all(|more| more))
+            shown == Some(true)
         }
     }
 }

@@ -73,6 +73,10 @@ impl<'c, 'a> Reader<'c, 'a> {
             .iter()
             .take_while(|commit| commit.revision <= to)
         {
+            // A revision that was given out again when the watch was over.
+            if self.stream.ended.is_some_and(|ended| ended < commit.call) {
+                continue;
+            }
             tally.fact();
             if !self.seen.contains(&(commit.revision, commit.key)) {
                 tally.violation(|| {

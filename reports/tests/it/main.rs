@@ -3,6 +3,7 @@
 mod compare;
 mod formats;
 mod gates;
+mod histories;
 mod hostile;
 mod journals;
 mod judges;

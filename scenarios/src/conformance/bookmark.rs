@@ -83,7 +83,15 @@ async fn bookmark(cx: &CheckContext) -> CheckResult {
     let mut watch = cx
         .watch(&maps, &[selected, ("resourceVersion", &version)])
         .await?;
-    watch.next("ADDED", "two").await.map(drop)
+    watch.next("ADDED", "two").await?;
+    // A watch of the present state tells of both in any order: what comes next shows that it is none.
+    create(
+        cx,
+        &maps,
+        json!({"metadata": {"name": "three", "labels": label}}),
+    )
+    .await?;
+    watch.next("ADDED", "three").await.map(drop)
 }
 
 async fn initial_events(cx: &CheckContext) -> CheckResult {

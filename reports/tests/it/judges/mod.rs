@@ -2,8 +2,10 @@
 //! by no other.
 
 mod agreement;
-mod model;
+pub mod log;
+pub mod model;
 mod mutations;
+mod plans;
 mod rng;
 mod table;
 mod watches;

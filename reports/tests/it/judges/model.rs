@@ -5,13 +5,13 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::ops::Range;
 
 use reports::history::{
     Answer, Header, History, Key, Level, Listing, Mark, MarkKind, Nanos, Operation, Request,
     Revision, Version,
 };
 
+pub use super::log::{Applied, Log};
 use super::rng::Rng;
 use super::watches;
 
@@ -40,96 +40,6 @@ pub struct Plan {
     pub final_list: bool,
     pub lists: bool,
     pub deletes: bool,
-}
-
-impl Plan {
-    /// A plan that a seed chooses.
-    pub fn of(seed: u64) -> Self {
-        let mut rng = Rng::new(seed ^ 0xa55a);
-        Self {
-            seed,
-            clients: rng.between(2, 7) as u32,
-            keys: rng.between(1, 7) as u32,
-            operations: 300,
-            unknown: [0, 10, 50, 200][rng.below(4) as usize],
-            level: if rng.per_mille(500) {
-                Level::Api
-            } else {
-                Level::Datastore
-            },
-            watches: rng.below(4) as u32,
-            think: 300 * MS,
-            fault: rng.per_mille(500),
-            forgets: 0,
-            reuses: false,
-            final_list: rng.per_mille(900),
-            lists: rng.per_mille(900),
-            deletes: rng.per_mille(800),
-        }
-    }
-
-    /// One in which every judge but the fallback has something to look at, for mutating.
-    pub fn rich(seed: u64) -> Self {
-        Self {
-            clients: 4,
-            keys: 5,
-            operations: 400,
-            unknown: 20,
-            level: Level::Datastore,
-            watches: 3,
-            fault: seed % 2 == 1,
-            final_list: true,
-            lists: true,
-            deletes: true,
-            ..Self::of(seed)
-        }
-    }
-}
-
-/// A change that took effect.
-#[derive(Debug, Clone, Copy)]
-pub struct Applied {
-    pub at: Nanos,
-    pub key: Key,
-    pub revision: Revision,
-    /// `None`: it was deleted.
-    pub value: Option<u64>,
-}
-
-impl Applied {
-    pub fn version(&self) -> Option<Version> {
-        let revision = self.revision;
-        self.value.map(|value| Version { value, revision })
-    }
-}
-
-/// What took effect.
-pub struct Log {
-    pub all: Vec<Applied>,
-    /// Those of it that were forgotten at the restart.
-    pub forgotten: Range<usize>,
-    /// What was there before.
-    pub initial: BTreeMap<Key, Version>,
-}
-
-impl Log {
-    /// What is there in the end: all but what was forgotten.
-    pub fn kept(&self) -> impl Iterator<Item = &Applied> {
-        let all = self.all.iter().enumerate();
-        all.filter(|(index, _)| !self.forgotten.contains(index))
-            .map(|(_, applied)| applied)
-    }
-
-    pub fn state_before(&self, revision: Revision) -> BTreeMap<Key, Version> {
-        let mut state = self.initial.clone();
-        for applied in self.kept().filter(|applied| applied.revision < revision) {
-            match applied.version() {
-                Some(version) => state.insert(applied.key, version),
-                None => state.remove(&applied.key),
-            };
-        }
-        state
-    }
 }
 
 /// A history and what is behind it.

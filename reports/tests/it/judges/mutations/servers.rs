@@ -128,6 +128,10 @@ fn neighbours(history: &History) -> Vec<(Revision, Revision)> {
             first.version.revision + 1 == second.version.revision
                 && first.end < second.call
                 && first.key != second.key
+                && !history
+                    .marks
+                    .iter()
+                    .any(|mark| first.call <= mark.at && mark.at <= second.end)
                 && !between(first.version.revision)
         })
         .map(|pair| (pair[0].version.revision, pair[1].version.revision))
