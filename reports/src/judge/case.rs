@@ -183,10 +183,22 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Whether an acknowledged delete is another one than that which has its place: nothing but what they asked for, or
+    /// a fault between them, tells two deletes from each other.
+    fn other_delete(&self, place: usize, claim: &Claim) -> bool {
+        let commit = &self.commits[place];
+        let (Source::Write(index), Some(writer)) = (claim.source, commit.writer) else {
+            return false;
+        };
+        let wanted = |index| expected(self.request(index).request);
+        let between = |fault: &Nanos| commit.call <= *fault && *fault <= claim.call;
+        wanted(index) != wanted(writer) || loss::faults(self).iter().any(between)
+    }
+
     fn take(&mut self, claim: &Claim) {
         let written = matches!(claim.source, Source::Write(_));
         if let Some(&place) = self.places.get(&(claim.revision, claim.key)) {
-            if self.commits[place].content == claim.content {
+            if self.commits[place].content == claim.content && !self.other_delete(place, claim) {
                 self.sight(place, claim);
             } else if written {
                 self.tainted.insert(claim.revision);
@@ -246,7 +258,9 @@ impl<'a> Case<'a> {
 
     fn sight(&mut self, place: usize, claim: &Claim) {
         let commit = &mut self.commits[place];
-        commit.known = commit.known.min(claim.end);
+        // What shows it before it was asked for shows another one: a delete has no value to tell it from one that had
+        // this revision before a roll-back.
+        commit.known = commit.known.min(claim.end.max(commit.call));
         commit.seen = commit.seen.max(claim.call);
     }
 

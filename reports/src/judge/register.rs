@@ -8,7 +8,7 @@ use super::claim::{self, Content, Source, expected};
 use super::finding::Tally;
 use super::wgl::{self, Act, Need, State, Step, Verdict};
 use super::{Finding, tell};
-use crate::history::{Answer, Key, Nanos, Request, Revision, Version};
+use crate::history::{Answer, Key, Nanos, Operation, Request, Revision, Version};
 
 pub(super) const NAME: &str = "register";
 
@@ -87,7 +87,8 @@ fn operations(case: &Case<'_>, key: Key) -> Vec<(Step, Source)> {
         if operation.key != key {
             continue;
         }
-        let unknown = case.unknown(index);
+        // A refused write that others built upon took effect, which the judge of phantoms tells.
+        let unknown = case.unknown(index) || denied_but_built_upon(case, operation);
         let act = if unknown {
             write(case, key, operation.request)
         } else {
@@ -124,6 +125,15 @@ fn operations(case: &Case<'_>, key: Key) -> Vec<(Step, Source)> {
         }
     }
     steps
+}
+
+fn denied_but_built_upon(case: &Case<'_>, operation: &Operation) -> bool {
+    let denied = matches!(
+        operation.answer,
+        Answer::Refused { .. } | Answer::Conflict { .. }
+    );
+    let home = || case.home(claim::content(operation.request)?);
+    denied && home().is_some()
 }
 
 fn answered(case: &Case<'_>, key: Key, index: usize) -> Option<Act> {

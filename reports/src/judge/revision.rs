@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::case::{Case, Standing};
-use super::claim::{self, Claim};
+use super::claim::{self, Claim, Source};
 use super::finding::Tally;
 use super::{Finding, tell};
 use crate::history::Revision;
@@ -27,7 +27,13 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
             tally.violation(|| format!("contradicted: {}", tell::claim(case, &claim)));
         } else if case.tainted.contains(&revision) {
             let earlier = first.entry(revision).or_insert(claim);
-            let differs = (earlier.key, earlier.content) != (claim.key, claim.content);
+            // Two writes are two, even if both deleted the same key.
+            let writes = matches!(
+                (earlier.source, claim.source),
+                (Source::Write(one), Source::Write(other)) if one != other
+            );
+            let differs =
+                writes || (earlier.key, earlier.content) != (claim.key, claim.content);
             let times = told.entry(revision).or_default();
             if differs && *times == 0 {
                 *times += 1;

@@ -153,7 +153,13 @@ fn nothing(made: &mut Made, rng: &mut Rng) -> Option<()> {
         let next = versions
             .iter()
             .find(|(revision, _)| *revision > version.revision);
-        if before && next.is_none_or(|(_, next)| next.is_some()) {
+        // Where nobody knows whether a delete took effect, nobody can say that the key was there.
+        let perhaps = made.history.operations.iter().any(|other| {
+            other.key == operation.key
+                && matches!(other.answer, Answer::Unknown { .. })
+                && matches!(other.request, Request::Delete { expected } if expected == version.revision)
+        });
+        if before && !perhaps && next.is_none_or(|(_, next)| next.is_some()) {
             fits.push(index);
         }
     }
