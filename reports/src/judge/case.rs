@@ -25,8 +25,8 @@ pub(super) struct Case<'a> {
     pub(super) loose: Vec<Vec<usize>>,
     /// From here on nobody wrote any more; `None` where something was still open when the history ended.
     quiet: Option<Nanos>,
-    /// Versions whose revision was acknowledged again, for the same key and other content.
-    pub(super) replaced: Vec<usize>,
+    /// Versions whose revision was acknowledged again for the same key, each with the request of the other.
+    pub(super) replaced: Vec<(usize, usize)>,
     /// Deletes of each key that were not lost: the revision, when it was sent, and the earliest time at which it or a
     /// later one of them was acknowledged.
     deletes: Vec<Vec<(Revision, Nanos, Nanos)>>,
@@ -111,7 +111,7 @@ impl<'a> Case<'a> {
     /// Whether a revision of this key was given out again for other content of it: then nothing tells its versions.
     pub(super) fn confused(&self, key: Key) -> bool {
         let mut replaced = self.replaced.iter();
-        replaced.any(|place| self.commits[*place].key == key)
+        replaced.any(|(place, _)| self.commits[*place].key == key)
     }
 
     /// The number of requests.
@@ -200,9 +200,9 @@ impl<'a> Case<'a> {
         if let Some(&place) = self.places.get(&(claim.revision, claim.key)) {
             if self.commits[place].content == claim.content && !self.other_delete(place, claim) {
                 self.sight(place, claim);
-            } else if written {
+            } else if let Source::Write(other) = claim.source {
                 self.tainted.insert(claim.revision);
-                self.replaced.push(place);
+                self.replaced.push((place, other));
             } else if self.phantom(claim).is_none() && !self.has_home(claim.content) {
                 self.tainted.insert(claim.revision);
             }

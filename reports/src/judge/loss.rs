@@ -19,11 +19,8 @@ pub(super) fn mark(case: &mut Case<'_>) {
     for fault in &faults {
         numbered_again(case, *fault);
     }
-    for place in case.replaced.clone() {
-        let call = case.commits[place].call;
-        if faults.iter().any(|fault| call <= *fault) {
-            case.commits[place].fate = Fate::Lost;
-        }
+    for (place, other) in case.replaced.clone() {
+        replaced(case, place, other, &faults);
     }
     for key in 0..case.by_key.len() {
         let mut gone = built_over(case, key, &faults);
@@ -72,6 +69,21 @@ fn numbered_again(case: &mut Case<'_>, fault: Nanos) {
     };
     for commit in &mut case.commits {
         if commit.known <= fault && commit.revision >= lowest && commit.seen < fault {
+            commit.fate = Fate::Lost;
+        }
+    }
+}
+
+/// What had a revision that its key was given again after a fault is gone, and so is what it had been since the version
+/// that the other write was built upon.
+fn replaced(case: &mut Case<'_>, place: usize, other: usize, faults: &[Nanos]) {
+    let (key, last) = (case.commits[place].key, case.commits[place].revision);
+    let other = case.request(other);
+    let first = expected(other.request).map_or(last, |expected| expected + 1);
+    for index in case.by_key[key as usize].clone() {
+        let commit = &mut case.commits[index];
+        let across = |fault: &Nanos| commit.call <= *fault && *fault <= other.end;
+        if (first..=last).contains(&commit.revision) && faults.iter().any(across) {
             commit.fate = Fate::Lost;
         }
     }
@@ -143,8 +155,17 @@ pub(super) fn newest_that_stayed(case: &Case<'_>, fault: Nanos) -> Revision {
     newest
 }
 
+/// The last revision that the key was given twice. What was later built upon, or is there at the end, came after the
+/// other write of that revision, so it tells nothing of what the key had until then.
+fn last_replaced(case: &Case<'_>, key: usize) -> Option<Revision> {
+    let commits = case.replaced.iter().map(|(place, _)| &case.commits[*place]);
+    let of_key = commits.filter(|commit| commit.key as usize == key);
+    of_key.map(|commit| commit.revision).max()
+}
+
 /// Versions that a later write was not built upon, with a fault between the two.
 fn built_over(case: &Case<'_>, key: usize, faults: &[Nanos]) -> Vec<usize> {
+    let replaced = last_replaced(case, key);
     let mut gone = Vec::new();
     let mut standing: Vec<usize> = Vec::new();
     for &index in &case.by_key[key] {
@@ -164,7 +185,7 @@ fn built_over(case: &Case<'_>, key: usize, faults: &[Nanos]) -> Vec<usize> {
                 let across = faults
                     .iter()
                     .any(|fault| earlier.call <= *fault && *fault <= commit.known);
-                if !over || !across {
+                if !over || !across || Some(earlier.revision) <= replaced {
                     break;
                 }
                 gone.push(before);
@@ -212,9 +233,13 @@ fn not_at_the_end(case: &Case<'_>, key: usize, end: Option<&Final>) -> Vec<usize
         Some(Some(revision)) => Some(*revision),
         None => None,
     };
+    let replaced = last_replaced(case, key);
     let mut gone = Vec::new();
     for &index in case.by_key[key].iter().rev() {
         let commit = &case.commits[index];
+        if Some(commit.revision) <= replaced {
+            break;
+        }
         let kept = match last {
             Some(last) => commit.revision <= last,
             None => commit.content == Content::Deleted || may_be_deleted(case, commit),

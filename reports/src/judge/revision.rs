@@ -32,8 +32,7 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
                 (earlier.source, claim.source),
                 (Source::Write(one), Source::Write(other)) if one != other
             );
-            let differs =
-                writes || (earlier.key, earlier.content) != (claim.key, claim.content);
+            let differs = writes || (earlier.key, earlier.content) != (claim.key, claim.content);
             let times = told.entry(revision).or_default();
             if differs && *times == 0 {
                 *times += 1;

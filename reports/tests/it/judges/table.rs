@@ -23,7 +23,9 @@ fn meet(mutation: &Mutation, wrong: &mut Vec<String>) -> BTreeMap<String, usize>
         let found = found(&history);
         for finding in &found {
             if finding.judge != mutation.judge {
-                wrong.push(format!("{name}: a false alarm in history {seed}: {finding:#?}"));
+                wrong.push(format!(
+                    "{name}: a false alarm in history {seed}: {finding:#?}"
+                ));
             }
             *met.entry(finding.judge.clone()).or_default() += 1;
         }
