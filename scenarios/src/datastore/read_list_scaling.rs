@@ -87,7 +87,6 @@ struct Truth {
     items: u64,
     wrong_lists: u64,
     first: Option<String>,
-    unordered: u64,
     reads: u64,
     wrong_reads: u64,
 }
@@ -96,7 +95,6 @@ impl Truth {
     fn list(&mut self, what: &str, listing: &Listing, is: &Contents) {
         self.lists += 1;
         self.items += listing.items.len() as u64;
-        self.unordered += u64::from(!in_order(listing));
         if let Some(why) = differs(listing, is) {
             self.wrong_lists += 1;
             self.first.get_or_insert_with(|| format!("{what}: {why}"));
@@ -104,13 +102,8 @@ impl Truth {
     }
 }
 
-/// Whether a list is in the order of names, as etcd's are: by it a continue token finds its place. It is a matter of its
-/// own, for kine's lists were long in the order of writes (19618f9 there).
-fn in_order(listing: &Listing) -> bool {
-    listing.items.is_sorted_by_key(|(key, _)| *key)
-}
-
-/// How a list differs from what there is, whatever its order; `None` where it does not.
+/// How a list differs from what there is, whatever its order, which the judge of lists holds every recorded list to;
+/// `None` where it does not.
 fn differs(listing: &Listing, is: &Contents) -> Option<String> {
     if let Some(name) = listing.strangers.first() {
         return Some(format!("it holds {name:?}, which nobody wrote"));
@@ -288,12 +281,6 @@ fn state(cx: &ScenarioContext<'_>, bench: &Bench, truth: &Truth, snapshots: &[Op
         ),
     );
     cx.state(
-        &bench.about("lists are in the order of names"),
-        truth.unordered == 0,
-        truth.lists,
-        format!("{} of {} lists were not", truth.unordered, truth.lists),
-    );
-    cx.state(
         &bench.about("a read gives the last acknowledged write"),
         truth.wrong_reads == 0,
         truth.reads,
@@ -346,10 +333,7 @@ mod tests {
             assert!(differs(&listing(wrong), &is).is_some(), "{wrong:?}");
         }
         let unordered = listing(&[(2, 5), (1, 4)]);
-        assert_eq!(
-            (differs(&unordered, &is), in_order(&unordered)),
-            (None, false)
-        );
+        assert_eq!(differs(&unordered, &is), None);
         let mut stranger = listing(&[(1, 4), (2, 5)]);
         stranger.strangers.push("x".into());
         assert!(differs(&stranger, &is).is_some());
