@@ -5,6 +5,8 @@
 mod log;
 #[path = "../tests/it/judges/model.rs"]
 mod model;
+#[path = "../tests/it/judges/plan.rs"]
+mod plan;
 #[path = "../tests/it/judges/rng.rs"]
 mod rng;
 #[path = "../tests/it/judges/watches.rs"]

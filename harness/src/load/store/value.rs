@@ -25,10 +25,7 @@ fn padding() -> &'static [u8] {
 pub fn write(id: ValueId, bytes: usize) -> Vec<u8> {
     let bytes = bytes.clamp(HEAD, LONGEST);
     let mut value = Vec::with_capacity(bytes);
-    hex(&mut value, id, 16);
-    value.push(b':');
-    hex(&mut value, bytes as u64, 8);
-    value.push(b':');
+    value.extend_from_slice(&front(id, bytes));
     value.extend_from_slice(&padding()[..bytes - HEAD]);
     value
 }
@@ -40,14 +37,23 @@ pub fn read(value: &[u8]) -> ValueId {
         let id = ValueId::from_str_radix(head.get(..16)?, 16).ok()?;
         let length = usize::from_str_radix(head.get(17..25)?, 16).ok()?;
         let whole = length == value.len() && length <= LONGEST;
-        (whole && value[HEAD..] == padding()[..length - HEAD]).then_some(id)
+        let as_written = || head.as_bytes() == front(id, length);
+        (whole && as_written() && value[HEAD..] == padding()[..length - HEAD]).then_some(id)
     };
     parse().unwrap_or(0)
 }
 
-fn hex(to: &mut Vec<u8>, number: u64, digits: u32) {
-    for digit in (0..digits).rev() {
-        to.push(b"0123456789abcdef"[(number >> (4 * digit)) as usize & 15]);
+fn front(id: ValueId, bytes: usize) -> [u8; HEAD] {
+    let mut front = [b':'; HEAD];
+    hex(&mut front[..16], id);
+    hex(&mut front[17..25], bytes as u64);
+    front
+}
+
+/// A number in as many digits as there is room for.
+fn hex(to: &mut [u8], number: u64) {
+    for (digit, place) in to.iter_mut().rev().enumerate() {
+        *place = b"0123456789abcdef"[(number >> (4 * digit)) as usize & 15];
     }
 }
 

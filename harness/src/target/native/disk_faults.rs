@@ -69,6 +69,7 @@ impl NativeCluster {
             filler::release(data).and_then(|()| filler::plant(data))
         })
         .await?;
+        self.life().filled = false;
         self.obeyed(&Order::BreakDisk).await?;
         let (keeper, at) = (self.about.keeper_pid, disk.at.clone());
         let facts = self

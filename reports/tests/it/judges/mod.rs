@@ -5,6 +5,7 @@ mod agreement;
 pub mod log;
 pub mod model;
 mod mutations;
+pub mod plan;
 mod plans;
 mod rng;
 mod table;
