@@ -20,7 +20,7 @@ pub(super) struct Commit {
     pub(super) key: Key,
     pub(super) revision: Revision,
     pub(super) content: Content,
-    /// The request that wrote it (see [`Case::request`]), where one is known.
+    /// The request that wrote it (see `Case::request`), where one is known.
     pub(super) writer: Option<usize>,
     /// When that was sent; 0 where it is unknown.
     pub(super) call: Nanos,

@@ -4,11 +4,14 @@ use super::case::Case;
 use super::claim::content;
 use crate::history::{Answer, MarkKind, Nanos};
 
+/// A write this long before a fault was at stake: clients at a modest rate have none under way at most moments.
+const AT_STAKE: Nanos = 1_000_000_000;
+
 /// Why the history says too little, if it does.
 ///
 /// With a fault, the floor holds for the writes acknowledged before it and for those sent after its end. While it lasts
-/// nothing can be asked of a server that was killed; but somebody must have been writing when it struck, or nothing was
-/// at stake. And a fault that nothing witnesses, or that never ended, is none.
+/// nothing can be asked of a server that was killed; but somebody must have been writing when it struck, or in the second
+/// before, or nothing was at stake. And a fault that nothing witnesses, or that never ended, is none.
 pub(super) fn too_little(case: &Case<'_>) -> Option<String> {
     let floor = case.history.header.floor.max(1);
     let faults = match faults(case) {
@@ -30,7 +33,7 @@ pub(super) fn too_little(case: &Case<'_>) -> Option<String> {
         let struck = (0..case.requests()).any(|index| {
             let operation = case.request(index);
             let writes = content(operation.request).is_some();
-            writes && operation.call <= *ended && operation.end >= *began
+            writes && operation.call <= *ended && operation.end.saturating_add(AT_STAKE) >= *began
         });
         if !struck {
             return Some("nobody was writing when the fault struck".to_owned());

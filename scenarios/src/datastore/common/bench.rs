@@ -199,6 +199,15 @@ impl Bench {
         limit: u32,
         asked: Option<Revision>,
     ) -> anyhow::Result<(Listing, Duration)> {
+        self.listed(limit, asked, false).await
+    }
+
+    async fn listed(
+        &self,
+        limit: u32,
+        asked: Option<Revision>,
+        is_final: bool,
+    ) -> anyhow::Result<(Listing, Duration)> {
         let handle = self.handle();
         let begun = Instant::now();
         let granted = LIST_WITHIN * self.patience;
@@ -211,18 +220,25 @@ impl Bench {
         listing.client = handle.enlist(1);
         listing.call = handle.at(begun);
         listing.end = handle.at(ended);
+        listing.is_final = is_final;
         handle.list(listing.clone());
         Ok((listing, ended - begun))
     }
 
-    /// Closes the history and empties the store; gives `outcome` unless that fails.
+    /// Lists what there is in the end, closes the history and empties the store; gives `outcome` unless that fails. Nobody
+    /// may be writing any more.
     ///
     /// # Errors
     /// `outcome`, else what went wrong.
     pub async fn end(self, outcome: anyhow::Result<()>) -> anyhow::Result<()> {
+        let listed = match &outcome {
+            Ok(()) => self.listed(0, None, true).await.map(drop),
+            Err(_) => Ok(()),
+        };
         let recorded = self.recorder.close();
         let closed = self.store.close().await;
         outcome?;
+        listed.context("failed to see what there is in the end")?;
         recorded?;
         closed.context("failed to empty the store")
     }
