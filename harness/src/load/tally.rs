@@ -49,6 +49,9 @@ impl Kind {
     }
 }
 
+/// The longest latency that is told apart, an hour in microseconds: no request is waited for that long.
+const LONGEST: u64 = 3_600_000_000;
+
 /// What came of the operations of one kind that were due in the measured interval.
 #[derive(Debug, Clone)]
 pub struct KindTally {
@@ -97,8 +100,8 @@ pub struct Load {
 
 impl Load {
     pub(super) fn new(offered: Option<f64>, interval: Duration) -> Self {
-        // Three digits. They grow with what they see, to at most some 100 KiB.
-        let fresh = || Histogram::new(3).expect("three digits are allowed");
+        // Three digits; some 90 KiB each.
+        let fresh = || Histogram::new_with_max(LONGEST, 3).expect("three digits are allowed");
         Self {
             kinds: Kind::ALL.map(|_| KindTally {
                 latency: fresh(),
@@ -150,7 +153,6 @@ impl Load {
         match answer {
             Answer::Written { .. } | Answer::Read { .. } => {
                 let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-                // It grows by itself, so that every value fits.
                 tally.latency.saturating_record(micros);
             }
             Answer::Conflict { .. } => tally.conflicts += 1,
@@ -268,5 +270,10 @@ mod tests {
         load.take(Kind::Get, &written, Duration::from_millis(2));
         assert_eq!(load.above_floor(), Ok(()));
         assert_eq!(load.latency().len(), 200);
+        // As long as they were: a histogram that cannot hold a value counts it as its greatest.
+        for quantile in [0.0, 0.5, 1.0] {
+            let micros = load.latency().value_at_quantile(quantile);
+            assert!((1_990..=2_010).contains(&micros), "{micros}");
+        }
     }
 }
