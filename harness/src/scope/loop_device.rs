@@ -76,24 +76,24 @@ mod tests {
     fn only_devices_of_the_very_image_are_found_and_foreign_ones_never_touched() {
         let sys = tempfile::tempdir().unwrap();
         for (device, backing) in [
-            ("loop0", "/state/work/a/disk.img"),
-            ("loop1", "/state/work/a/disk.img (deleted)"),
-            ("loop2", "/state/work/a/disk.img2"),
-            ("sda", "/state/work/a/disk.img"),
+            ("loop0", "/cells/a/disk.img"),
+            ("loop1", "/cells/a/disk.img (deleted)"),
+            ("loop2", "/cells/a/disk.img2"),
+            ("sda", "/cells/a/disk.img"),
         ] {
             let folder = sys.path().join(device).join("loop");
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(folder.join("backing_file"), format!("{backing}\n")).unwrap();
         }
         std::fs::create_dir_all(sys.path().join("loop3")).unwrap();
-        let mut found = serving(sys.path(), Path::new("/state/work/a/disk.img"));
+        let mut found = serving(sys.path(), Path::new("/cells/a/disk.img"));
         found.sort();
         assert_eq!(
             found,
             [PathBuf::from("/dev/loop0"), PathBuf::from("/dev/loop1")]
         );
-        let work = Path::new("/state/work");
+        let work = Path::new("/cells");
         assert!(detach(work, Path::new("/etc/disk.img")).is_err());
-        assert_eq!(detach(work, Path::new("/state/work/none.img")), Ok(false));
+        assert_eq!(detach(work, Path::new("/cells/none.img")), Ok(false));
     }
 }

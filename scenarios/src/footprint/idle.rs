@@ -68,8 +68,8 @@ impl Scenario for Idle {
     }
 }
 
-/// Whether CPU use came to rest.
-async fn settle(start: Instant, period: Duration, phase: &harness::scenario::Phase) -> bool {
+/// Waits until CPU use comes to rest, and tells whether it did.
+pub async fn settle(start: Instant, period: Duration, phase: &harness::scenario::Phase) -> bool {
     let mut before: Option<f64> = None;
     let window = WINDOW.max(period * 3);
     while start.elapsed() < SETTLE_AT_MOST.max(window * 3) {

@@ -3,7 +3,7 @@
 //! `cold_start` is recorded by the runner itself, for it happens before there is anything to drive.
 
 mod agent;
-mod idle;
+pub mod idle;
 mod load;
 mod partition;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use futures::future::{BoxFuture, FutureExt};
 use harness::distribution::Surface;
 use harness::drive::still_serving;
@@ -27,6 +27,20 @@ const SPAN: Duration = Duration::from_secs(6);
 const SERVES_WITHIN: Duration = Duration::from_secs(90);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const FLOOR: u64 = 10;
+
+/// p99 of fewer is their greatest.
+const P99_TAKES: usize = 100;
+
+/// What a delay came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Writes came in time.
+    InTime,
+    /// They did not, or the server ended.
+    Late,
+    /// No fsync met the delay: there was no fault, so nothing is known of it.
+    Unmet,
+}
 
 /// What a delay did.
 struct Found {
@@ -63,16 +77,26 @@ impl Scenario for SlowSync {
             };
             let faults = cx.cluster.faults().map_err(anyhow::Error::msg)?;
             faults.excuse(true);
-            let mut largest = None;
+            let (mut largest, mut met) = (None, 0);
             for millis in delays {
                 let delay = Duration::from_millis(*millis);
-                if at(cx, faults, delay).await? && largest.is_none_or(|largest| largest < delay) {
-                    largest = Some(delay);
+                match at(cx, faults, delay).await? {
+                    Verdict::InTime => largest = Some(delay),
+                    Verdict::Late if delay.is_zero() => {
+                        bail!("failed to find the largest delay: no write came in time even without one")
+                    }
+                    Verdict::Late => {
+                        met += 1;
+                        break;
+                    }
+                    Verdict::Unmet => continue,
                 }
+                met += u32::from(!delay.is_zero());
             }
-            let largest = largest.context("no write came in time even without a delay")?;
-            let source = "the largest of the delays tried at which no two acknowledged writes were 10 s apart and the server \
-                          did not end";
+            ensure!(met > 0, "no fsync was delayed at any delay: the server synced nothing while clients wrote");
+            let largest = largest.context("no delay was tried")?;
+            let source = "the largest of the delays below the first that failed at which an fsync was delayed, no two \
+                          acknowledged writes were 10 s apart and the server did not end";
             let millis = largest.as_secs_f64() * 1e3;
             cx.measure("largest_delay_in_time", Unit::Milliseconds, millis, &[], source);
             Ok(())
@@ -81,12 +105,12 @@ impl Scenario for SlowSync {
     }
 }
 
-/// Tries one delay; whether writes came in time.
+/// Tries one delay.
 async fn at(
     cx: &ScenarioContext<'_>,
     faults: &dyn Faults,
     delay: Duration,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<Verdict> {
     let millis = delay.as_millis();
     let phase = cx.phase(&format!("delay-{millis}"));
     if faults.down().is_none() {
@@ -109,7 +133,7 @@ async fn at(
             "fault_slow_fsync: at {millis} ms it did not serve within {SERVES_WITHIN:?}: {:?}",
             faults.down()
         ));
-        return Ok(false);
+        return Ok(Verdict::Late);
     }
     let name = format!("delay-{millis}");
     let keys = CLIENTS * KEYS_EACH;
@@ -137,7 +161,12 @@ async fn at(
         Some(_) => Ok(()),
     };
     bench.end(told.and(listed)).await?;
-    Ok(found.ended.is_none() && found.gap < IN_TIME && !found.seen.acks.is_empty())
+    let in_time = found.ended.is_none() && found.gap < IN_TIME && !found.seen.acks.is_empty();
+    Ok(match in_time {
+        false => Verdict::Late,
+        true if !delay.is_zero() && found.syncs.delayed == 0 => Verdict::Unmet,
+        true => Verdict::InTime,
+    })
 }
 
 /// How long after its execution it served; `None`: not in time, or it ended.
@@ -218,7 +247,8 @@ fn tell(
     }
     let errors = found.seen.failed.len() as u64;
     cx.latency("write", labels, &latency, errors, span);
-    if let Some(p99) = took.get((took.len() * 99 / 100).min(took.len().saturating_sub(1))) {
+    let p99 = took.get(took.len() * 99 / 100);
+    if let Some(p99) = p99.filter(|_| took.len() >= P99_TAKES) {
         measure(
             "write_p99",
             Unit::Milliseconds,
@@ -245,7 +275,7 @@ fn tell(
             Unit::Microseconds,
             *median as f64,
             found.syncs.took_us.len() as u64,
-            traced,
+            "strace: all fsyncs and fdatasyncs of the cell since its server was started with this delay",
         );
     }
     if let Some(ended) = &found.ended {

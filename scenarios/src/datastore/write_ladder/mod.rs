@@ -8,7 +8,7 @@
 mod rung;
 mod search;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use futures::future::{BoxFuture, FutureExt};
@@ -20,6 +20,7 @@ use reports::history::Level;
 use reports::metric::{Metric, Unit};
 
 use super::size;
+use crate::footprint::idle::settle;
 use rung::{Rung, climb, word};
 use search::Search;
 
@@ -133,9 +134,16 @@ impl Scenario for WriteLadder {
     }
 }
 
-/// What is written when nobody asks for anything.
+/// What is written when nobody asks for anything: what a server writes while it comes up is not that.
 async fn idle(cx: &ScenarioContext<'_>, extent: &Extent) -> anyhow::Result<()> {
     if cx.cluster.unsampled().is_some() {
+        return Ok(());
+    }
+    let settling = cx.phase("settle");
+    let settled = settle(Instant::now(), cx.cluster.sample_period(), &settling).await;
+    drop(settling);
+    if !settled {
+        cx.warn("write_ladder: the server did not come to rest, so nothing is told of what it writes while idle");
         return Ok(());
     }
     let phase = cx.phase("idle");
